@@ -40,6 +40,22 @@ pub enum Cause {
     TftpOptionsRefused,
     /// A TFTP transfer stopped midway because its server is gone.
     TftpServerDied,
+    /// The relay passes no DHCP request on to the servers' network.
+    RelayServerUnreachable,
+    /// The relay passes DHCP requests on to a host that is not the DHCP server.
+    RelayToWrongServer,
+    /// The relay passes DHCP requests on without its own address.
+    RelayWithoutGiaddr,
+    /// The relay gets the server's answers and does not pass them on.
+    RelayDropsReplies,
+    /// Two relays pass one request on as requests of two networks.
+    TwoRelays,
+    /// The address is of another network's pool.
+    WrongPool,
+    /// A router does not forward packets to a port.
+    BlockedByRouter,
+    /// A link on the way loses long packets.
+    MtuTooSmall,
     /// Boot programs load each other in an endless loop.
     ChainloadLoop,
     /// The boot script does not exist: no group matches this machine.
@@ -124,7 +140,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Cause; 51] = [
+    pub const ALL: [Cause; 59] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -136,6 +152,14 @@ impl Cause {
         Cause::NbpNotFound,
         Cause::TftpOptionsRefused,
         Cause::TftpServerDied,
+        Cause::RelayServerUnreachable,
+        Cause::RelayToWrongServer,
+        Cause::RelayWithoutGiaddr,
+        Cause::RelayDropsReplies,
+        Cause::TwoRelays,
+        Cause::WrongPool,
+        Cause::BlockedByRouter,
+        Cause::MtuTooSmall,
         Cause::ChainloadLoop,
         Cause::ScriptNotFound,
         Cause::KernelNotFound,
@@ -193,6 +217,14 @@ impl Cause {
             Cause::NbpNotFound => "nbp-not-found",
             Cause::TftpOptionsRefused => "tftp-options-refused",
             Cause::TftpServerDied => "tftp-server-died",
+            Cause::RelayServerUnreachable => "relay-server-unreachable",
+            Cause::RelayToWrongServer => "relay-to-wrong-server",
+            Cause::RelayWithoutGiaddr => "relay-without-giaddr",
+            Cause::RelayDropsReplies => "relay-drops-replies",
+            Cause::TwoRelays => "two-relays",
+            Cause::WrongPool => "wrong-pool",
+            Cause::BlockedByRouter => "blocked-by-router",
+            Cause::MtuTooSmall => "mtu-too-small",
             Cause::ChainloadLoop => "chainload-loop",
             Cause::ScriptNotFound => "script-not-found",
             Cause::KernelNotFound => "kernel-not-found",

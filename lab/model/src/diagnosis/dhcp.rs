@@ -243,6 +243,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
             weight,
         })
     };
+    let is_routed = !case.attempt.scenario.routers.is_empty();
     let acks = || case.answers().filter(|(_, said)| said.is(MessageType::Ack));
     for (ack, said) in acks() {
         let Some(address) = said.given else { continue };
@@ -253,7 +254,8 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
         let stranger = case.wire().packets.iter().find(|packet| {
             let claims = match packet.what {
                 PacketContent::ArpReply { address: claimed } => claimed == address,
-                _ => packet.from.address == Some(address.into()),
+                // A router forwards the machine's packets with its own MAC.
+                _ => !is_routed && packet.from.address == Some(address.into()),
             };
             let known = case
                 .attempt

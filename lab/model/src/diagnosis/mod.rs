@@ -31,7 +31,9 @@ mod link;
 mod nbp;
 mod proxy;
 mod redirect;
+mod relay;
 mod restart;
+mod router;
 mod script;
 mod service;
 mod signed_chain;
@@ -115,6 +117,14 @@ const DETECTORS: &[Detector] = &[
     dhcp::no_boot_options,
     ack::no_acknowledgement,
     ack::next_server_unreachable,
+    relay::server_unreachable,
+    relay::to_wrong_server,
+    relay::without_giaddr,
+    relay::drops_replies,
+    relay::two_relays,
+    relay::wrong_pool,
+    router::blocked,
+    router::narrow,
     service::died,
     identity::duplicate_mac,
     identity::impersonated,

@@ -270,6 +270,12 @@ pub struct DhcpSaid {
     pub next_server: Option<String>,
     /// Boot file: option 67 or `file`.
     pub boot_file: Option<String>,
+    /// Address of the relay that the server answers to (`giaddr`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Ipv4Addr>,
+    /// Link of the client, as its relay names it (option 82.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Ipv4Addr>,
     /// PXE discovery control (option 43.6).
     pub discovery_control: Option<u8>,
     /// True if a PXE boot server list or menu (43.8, 43.9) is present.

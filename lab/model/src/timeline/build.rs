@@ -88,6 +88,7 @@ pub fn build(
         wire::mark_borrowed(&mut seen, &node.name, &view, &identities);
     }
     wire::merge(&mut builder.entries, seen);
+    builder.entries.extend(wire::relayed(&view, &mac));
     builder.boot_programs();
     content::compare(&mut builder.entries, scenario, node, records, port);
     builder.ipxe();

@@ -105,6 +105,30 @@ pub enum Fact {
         /// Boot file named in the answer.
         boot_file: Option<String>,
     },
+    /// A relay passed a DHCP message on to a server.
+    DhcpRelayed {
+        /// Type of the message.
+        message: DhcpKind,
+        /// Address of the relay in the servers' network, else its MAC.
+        by: String,
+        /// Host that the message was sent to.
+        to: String,
+        /// `giaddr`
+        relay: Option<Ipv4Addr>,
+        /// Link of the client (option 82.5).
+        link: Option<Ipv4Addr>,
+    },
+    /// A server sent the answer to a DHCP message to a relay.
+    DhcpToRelay {
+        /// Type of the answer.
+        message: DhcpKind,
+        /// Address that the reply gives to the machine.
+        given: Option<Ipv4Addr>,
+        /// Address of the server, else its MAC.
+        by: String,
+        /// `giaddr`
+        relay: Option<Ipv4Addr>,
+    },
     /// The server kept silent on purpose.
     DhcpIgnored {
         /// Reason, in the server's words.
@@ -355,6 +379,25 @@ impl fmt::Display for Fact {
                 let port = if *on_4011 { " on port 4011" } else { "" };
                 let file = Part(", boot file ", boot_file);
                 write!(f, "{message} of a proxy, {from}{port}{file}")
+            }
+            Fact::DhcpRelayed {
+                message,
+                by,
+                to,
+                relay,
+                link,
+            } => {
+                let (relay, link) = (Part(" as the relay ", relay), Part(", link ", link));
+                write!(f, "{message} relayed by {by} to {to}{relay}{link}")
+            }
+            Fact::DhcpToRelay {
+                message,
+                given,
+                by,
+                relay,
+            } => {
+                let (given, relay) = (Part(" of ", given), Part(" to the relay ", relay));
+                write!(f, "{message}{given} by {by}{relay}")
             }
             Fact::DhcpIgnored { reason } => write!(f, "not answered, on purpose: {reason}"),
             Fact::AddressInUse { address, by } => {

@@ -78,6 +78,11 @@ impl<'w> View<'w> {
         }
     }
 
+    /// True if the machine's own port was captured.
+    pub(super) fn has_port(&self) -> bool {
+        self.own_xids.is_some()
+    }
+
     /// Returns the frame number in the capture of the whole network.
     pub(super) fn frame(&self, packet: &Packet) -> Option<u64> {
         frame_in(self.segment, packet)

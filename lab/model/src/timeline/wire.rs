@@ -16,7 +16,7 @@ use super::port::{self, View};
 use super::{Entry, Fact, Key, Origin, Outcome, StageEvent, StageName};
 use crate::evidence::DhcpKind;
 use crate::evidence::packet::{
-    DhcpSaid, Direction, Packet, PacketContent, Protocol, Transfer, TransferEnd,
+    DhcpSaid, Direction, Endpoint, Packet, PacketContent, Protocol, Transfer, TransferEnd,
 };
 use crate::scenario::Scenario;
 
@@ -38,6 +38,74 @@ pub(super) fn entries(view: &View) -> Vec<Entry> {
         .collect();
     entries.sort_by_key(|entry| entry.stage_event.at_us);
     entries
+}
+
+/// Returns the copies of the machine's DHCP messages that relays sent in the servers' network, and the answers to
+/// them. Packets that crossed the machine's own port are not among them.
+pub(super) fn relayed(view: &View, mac: &str) -> Vec<Entry> {
+    let first_us = view
+        .wire
+        .packets
+        .iter()
+        .find_map(|packet| match &packet.what {
+            PacketContent::Dhcp(said) if view.is_own_dhcp(packet, said) => Some(packet.at_us),
+            _ => None,
+        });
+    let Some(first_us) = first_us.filter(|_| view.has_port()) else {
+        return Vec::new();
+    };
+    let packets = view.segment.packets.iter();
+    let copies = packets.filter_map(|packet| match &packet.what {
+        PacketContent::Dhcp(said) if said.client == mac && packet.from.mac != mac => {
+            let is_relayed = match said.from_server {
+                true => said.relay.is_some() && packet.to.port == Some(SERVER_PORT),
+                false => said.relay.is_some() || packet.to.mac != EVERYBODY,
+            };
+            (is_relayed && packet.at_us >= first_us).then_some((packet, said))
+        }
+        _ => None,
+    });
+    copies.map(|(packet, said)| across(packet, said)).collect()
+}
+
+/// Port of DHCP servers and relays (RFC 2131 §4.1).
+const SERVER_PORT: u16 = 67;
+
+/// MAC of broadcasts.
+const EVERYBODY: &str = "ff:ff:ff:ff:ff:ff";
+
+fn across(packet: &Packet, said: &DhcpSaid) -> Entry {
+    let named = |end: &Endpoint| match end.address {
+        Some(address) => address.to_string(),
+        None => end.mac.clone(),
+    };
+    let (message, relay) = (said.message, said.relay);
+    let fact = match said.from_server {
+        true => Fact::DhcpToRelay {
+            message,
+            given: said.given,
+            by: named(&packet.from),
+            relay,
+        },
+        false => Fact::DhcpRelayed {
+            message,
+            by: named(&packet.from),
+            to: named(&packet.to),
+            relay,
+            link: said.link,
+        },
+    };
+    Entry {
+        stage: StageName::Dhcp,
+        stage_event: StageEvent {
+            frame: Some(packet.frame),
+            ..StageEvent::new(packet.at_us, Origin::Wire, Outcome::Noted, fact)
+        },
+        took_us: 0,
+        key: None,
+        peer: None,
+        on_the_wire: String::new(),
+    }
 }
 
 /// Adds observations from packets to those from servers, without duplicates.

@@ -9,6 +9,7 @@ mod inside;
 mod kinds;
 mod offers;
 mod passing;
+mod relayed;
 mod saved;
 pub(crate) mod wiring;
 

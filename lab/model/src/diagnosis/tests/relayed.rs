@@ -1,0 +1,333 @@
+//! Machines of a rack behind a router: what the relay made of their DHCP messages, and what came through.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::evidence::packet::Direction;
+use crate::scenario::{Network, Networks, RelayProgram, Router};
+use crate::timeline::StageName;
+
+const RACK: Ipv4Addr = Ipv4Addr::new(192, 168, 93, 1);
+const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 92, 254);
+const XID: u32 = 7;
+
+fn given(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(192, 168, 93, last)
+}
+
+/// A story of which nothing happened but the power-on; the node's network is a rack behind a relay.
+fn racked() -> Story {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    story.stop_before(is_dhcp(MessageType::Discover));
+    let scenario = &mut story.attempt.scenario;
+    let mut servers = (*scenario.network).clone();
+    servers.name = Some("servers".into());
+    let mut rack = Network::new("192.168.93.0/24".parse().unwrap());
+    rack.name = Some("rack1".into());
+    scenario.routers.push(Router {
+        name: "router1".into(),
+        joins: vec!["servers".into(), "rack1".into()],
+        relay_to: Some(servers.host()),
+        relay: RelayProgram::Ours,
+        link_selection: false,
+        server_id_override: false,
+        blocked: Vec::new(),
+        addresses: BTreeMap::from([("servers".into(), ROUTER), ("rack1".into(), RACK)]),
+    });
+    scenario.network = Networks::with(servers, vec![rack]);
+    for node in &mut scenario.nodes {
+        node.network = Some("rack1".into());
+    }
+    story.node.network = Some("rack1".into());
+    story.attempt.wire.frames = 9;
+    let port = story.attempt.ports.get_mut(&story.node.name).unwrap();
+    port.packets.clear();
+    port.transfers.clear();
+    story.at_port_packet(discover(&story, |_| {}), Direction::FromMachine);
+    story
+}
+
+impl Story {
+    /// A packet at the machine's own port, after all else.
+    fn at_port_packet(&mut self, what: PacketContent, direction: Direction) {
+        let ends = (self.rack_host(68), self.router(RACK, 67));
+        self.at_port_between(ends, what, direction);
+    }
+
+    fn at_port_between(
+        &mut self,
+        (machine, other): (Endpoint, Endpoint),
+        what: PacketContent,
+        direction: Direction,
+    ) {
+        let at_us = self.last_us() + 100_000;
+        let (from, to) = match direction {
+            Direction::FromMachine => (machine, other),
+            Direction::ToMachine => (other, machine),
+        };
+        let port = self.attempt.ports.get_mut(&self.node.name).unwrap();
+        port.frames += 1;
+        port.packets.push(Packet {
+            at_us,
+            frame: port.frames,
+            from,
+            to,
+            direction: Some(direction),
+            what,
+        });
+    }
+
+    fn rack_host(&self, port: u16) -> Endpoint {
+        Endpoint {
+            mac: self.node.mac.to_string(),
+            address: Some(given(20).into()),
+            port: Some(port),
+        }
+    }
+
+    fn router(&self, address: Ipv4Addr, port: u16) -> Endpoint {
+        self.stranger(&address.to_string(), port)
+    }
+
+    /// The relay's copy of the request in the servers' network.
+    fn copied(&mut self, change: impl FnOnce(&mut DhcpSaid)) {
+        let copy = discover(self, |said| {
+            said.relay = Some(RACK);
+            said.options.push(82);
+            change(said);
+        });
+        self.packet(self.router(ROUTER, 67), self.host(67), copy);
+    }
+
+    /// The machine's packet in the servers' network, where it has the router's MAC.
+    fn forwarded(&mut self, (mut from, to): (Endpoint, Endpoint), what: PacketContent) {
+        from.mac = self.router(ROUTER, 0).mac;
+        self.packet(from, to, what);
+    }
+
+    /// The server's offer to the relay.
+    fn offered(&mut self, relay: Option<Ipv4Addr>, address: Ipv4Addr) {
+        let what = offer(self, relay, address);
+        self.packet(self.host(67), self.router(RACK, 67), what);
+    }
+
+    /// The offer and the acknowledgement at the machine's port.
+    fn leased(&mut self, address: Ipv4Addr) {
+        let what = offer(self, None, address);
+        self.at_port_packet(what, Direction::ToMachine);
+        let mut what = offer(self, None, address);
+        if let PacketContent::Dhcp(said) = &mut what {
+            said.message = MessageType::Ack.into();
+        }
+        self.at_port_packet(what, Direction::ToMachine);
+    }
+}
+
+fn discover(story: &Story, change: impl FnOnce(&mut DhcpSaid)) -> PacketContent {
+    let mut said = DhcpSaid {
+        message: MessageType::Discover.into(),
+        xid: XID,
+        client: story.node.mac.to_string(),
+        ..DhcpSaid::default()
+    };
+    change(&mut said);
+    PacketContent::Dhcp(Box::new(said))
+}
+
+fn offer(story: &Story, relay: Option<Ipv4Addr>, address: Ipv4Addr) -> PacketContent {
+    discover(story, |said| {
+        said.message = MessageType::Offer.into();
+        said.from_server = true;
+        said.relay = relay;
+        said.given = Some(address);
+        said.server = Some(story.attempt.scenario.network.host());
+        said.boot_file = Some("undionly.kpxe".into());
+        if relay.is_some() {
+            said.options.push(82);
+        }
+    })
+}
+
+#[test]
+fn request_that_no_relay_copies_is_told_from_one_whose_server_is_silent() {
+    let mut story = racked();
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "router1 sent nothing to 192.168.92.1",
+        "no copy of the request in servers",
+    ];
+    story.is_explained(Cause::RelayServerUnreachable, &words);
+    let address = story.attempt.scenario.network.host();
+    let ask = PacketContent::ArpRequest { address };
+    story.packet(story.router(ROUTER, 0), story.guest(0), ask);
+    let words = ["192.168.92.1 does not answer ARP", "nobody answers"];
+    story.is_explained(Cause::RelayServerUnreachable, &words);
+    // A copy that came there is no fault of the relay.
+    story.copied(|_| {});
+    let causes: Vec<Cause> = story.findings().iter().map(|one| one.cause).collect();
+    assert_eq!(causes.first(), Some(&Cause::NoDhcpServer), "{causes:?}");
+    assert!(!causes.contains(&Cause::RelayServerUnreachable));
+}
+
+#[test]
+fn copy_for_another_host_names_it_and_the_server() {
+    let mut story = racked();
+    let copy = discover(&story, |said| said.relay = Some(RACK));
+    let other = story.stranger("192.168.92.9", 67);
+    story.packet(story.router(ROUTER, 67), other, copy);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "to 192.168.92.9, which does not answer",
+        "is 192.168.92.1",
+        "without option 82",
+    ];
+    story.is_explained(Cause::RelayToWrongServer, &words);
+}
+
+#[test]
+fn copy_without_giaddr_is_the_cause_whether_or_not_the_server_answers() {
+    let mut story = racked();
+    story.copied(|said| said.relay = None);
+    story.gave_up(60, "no progress for 60 s");
+    story.is_explained(Cause::RelayWithoutGiaddr, &["giaddr 0.0.0.0"]);
+    story.offered(None, Ipv4Addr::new(192, 168, 92, 20));
+    let words = ["OFFER of 192.168.92.20", "not to a relay"];
+    story.is_explained(Cause::RelayWithoutGiaddr, &words);
+}
+
+#[test]
+fn offer_that_ends_at_the_relay_names_its_option() {
+    let mut story = racked();
+    story.copied(|_| {});
+    story.offered(Some(RACK), given(20));
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "1 OFFER with option 82 came to 192.168.93.1",
+        "no answer at the port",
+    ];
+    story.is_explained(Cause::RelayDropsReplies, &words);
+    // What came on to the machine was not dropped.
+    let what = offer(&story, None, given(20));
+    story.at_port_packet(what, Direction::ToMachine);
+    let dropped = |one: &Finding| one.cause == Cause::RelayDropsReplies;
+    assert!(!story.findings().iter().any(dropped));
+}
+
+#[test]
+fn address_of_another_network_is_blamed_on_the_relay_that_named_its_link_or_on_the_server() {
+    let elsewhere = Ipv4Addr::new(192, 168, 94, 20);
+    let link = Ipv4Addr::new(192, 168, 94, 1);
+    for (named, words) in [
+        (Some(link), "router1 names the link of 192.168.94.1"),
+        (None, "192.168.92.1 chose that pool by itself"),
+    ] {
+        let mut story = racked();
+        story.copied(|said| said.link = named);
+        story.leased(elsewhere);
+        story.gave_up(60, "no progress for 60 s");
+        story.is_explained(Cause::WrongPool, &["got 192.168.94.20", words]);
+    }
+    let mut story = racked();
+    story.copied(|said| said.link = Some(link));
+    story.copied(|_| {});
+    story.leased(elsewhere);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "2 relays pass one request",
+        "for the link of 192.168.93.1",
+        "took 192.168.94.20",
+    ];
+    story.is_explained(Cause::TwoRelays, &words);
+}
+
+#[test]
+fn two_copies_of_one_link_are_no_cause() {
+    let mut story = racked();
+    for _ in 0..2 {
+        story.copied(|_| {});
+    }
+    story.leased(given(20));
+    story.gave_up(60, "no progress for 60 s");
+    let relays = [Cause::TwoRelays, Cause::WrongPool, Cause::RelayDropsReplies];
+    let findings = story.findings();
+    assert!(
+        !findings.iter().any(|one| relays.contains(&one.cause)),
+        "{findings:#?}"
+    );
+}
+
+fn tftp_request() -> PacketContent {
+    PacketContent::TftpRequest {
+        file: "undionly.kpxe".into(),
+        options: Vec::new(),
+        write: false,
+    }
+}
+
+#[test]
+fn request_that_ends_at_the_router_is_blocked_by_it() {
+    let mut story = racked();
+    story.copied(|_| {});
+    story.leased(given(20));
+    let ends = (story.rack_host(1024), story.host(69));
+    story.at_port_between(ends.clone(), tftp_request(), Direction::FromMachine);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "192.168.93.20 to 192.168.92.1 at UDP port 69",
+        "never reach servers",
+    ];
+    story.is_explained(Cause::BlockedByRouter, &words);
+    // The request came through: the server is silent.
+    story.forwarded(ends, tftp_request());
+    let finding = story.is_explained(Cause::TftpServerDied, &["never answered"]);
+    assert!(finding.weight < 98);
+}
+
+#[test]
+fn blocks_that_leave_the_server_and_never_arrive_are_too_long() {
+    let mut story = racked();
+    story.copied(|_| {});
+    story.leased(given(20));
+    let ends = (story.rack_host(1024), story.host(69));
+    story.at_port_between(ends.clone(), tftp_request(), Direction::FromMachine);
+    story.forwarded(ends.clone(), tftp_request());
+    let options = PacketContent::TftpOptions {
+        options: vec![("blksize".into(), "1432".into())],
+    };
+    story.at_port_between(ends.clone(), options, Direction::ToMachine);
+    let sent = story.transfer(Protocol::Tftp, "undionly.kpxe", 20);
+    sent.to = ends.0.clone();
+    sent.to.mac = "52:54:00:ee:ee:ee".into();
+    (sent.bytes, sent.retransmits) = (1432, 3);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "packets of 1464 bytes are lost between servers and rack1",
+        "3 blocks repeated",
+    ];
+    story.is_explained(Cause::MtuTooSmall, &words);
+    // Blocks that arrived are no fault of the link's length.
+    let mut arrived = story.attempt.wire.transfers[0].clone();
+    arrived.to = ends.0;
+    arrived.direction = Some(Direction::ToMachine);
+    let port = story.attempt.ports.get_mut(&story.node.name).unwrap();
+    port.transfers.push(arrived);
+    let narrow = |one: &Finding| one.cause == Cause::MtuTooSmall;
+    assert!(!story.findings().iter().any(narrow));
+}
+
+#[test]
+fn timeline_follows_the_exchange_across_the_relay() {
+    let mut story = racked();
+    story.copied(|said| said.link = Some(RACK));
+    story.offered(Some(RACK), given(20));
+    let result = judge_node(&story.attempt, &story.node);
+    let stage = result.timeline.stage(StageName::Dhcp).unwrap();
+    let texts: Vec<&str> = stage.events.iter().map(|event| &*event.text).collect();
+    let across = [
+        "DISCOVER relayed by 192.168.92.254 to 192.168.92.1 as the relay 192.168.93.1, link 192.168.93.1",
+        "OFFER of 192.168.93.20 by 192.168.92.1 to the relay 192.168.93.1",
+    ];
+    for text in across {
+        assert!(texts.contains(&text), "{texts:#?}");
+    }
+}
