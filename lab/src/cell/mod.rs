@@ -47,6 +47,7 @@ pub mod on_host;
 mod persistent;
 pub mod plan;
 mod recorder;
+mod router_fault;
 pub mod sandbox;
 mod server_change;
 pub mod services;

@@ -9,12 +9,14 @@ use std::net::Ipv4Addr;
 
 use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
+use lab_model::fault::RouterChange;
 use lab_model::scenario::{Network, Node, Router, Scenario};
 
 use super::error::AttemptError;
 use super::fault;
 use super::link;
 use super::message::Job;
+use super::router_fault;
 use crate::hosts::attachment::{Plug, ip};
 use crate::hosts::router::{Leg, RelayJob, RouterJob};
 use crate::hypervisor::Hypervisor;
@@ -82,17 +84,26 @@ pub(super) async fn start_routers(
     first: &NetworkSpec,
     machines: &Plug,
 ) -> Result<(), AttemptError> {
-    for router in &scenario.routers {
-        let folder = job.artifacts.join(&router.name);
-        fs::create_dir_all(&folder)?;
-        let log = folder.join("stderr.log");
+    for (number, router) in scenario.routers.iter().enumerate() {
         let router_job = router_job(scenario, router, machines.bridge(), &job.run_id);
-        let started = machines.start_router(router_job, &log).await;
-        let plugged = started.map_err(|source| AttemptError::Router {
-            name: router.name.clone(),
-            source,
-        })?;
-        fault::watch(router.name.clone(), plugged);
+        let change = match number {
+            0 => job.injections.router,
+            _ => RouterChange::default(),
+        };
+        for (name, router_job) in router_fault::changed(&router.name, router_job, change) {
+            let failed = |source| AttemptError::Router {
+                name: name.clone(),
+                source,
+            };
+            let folder = job.artifacts.join(&name);
+            fs::create_dir_all(&folder)?;
+            let log = folder.join("stderr.log");
+            let plugged = machines.start_router(router_job.clone(), &log).await;
+            let plugged = plugged.map_err(failed)?;
+            let cut = router_fault::cut(&router_job, &plugged, first.host, change).await;
+            cut.map_err(failed)?;
+            fault::watch(name, plugged);
+        }
     }
     for (subnet, hop) in scenario.routes_from(&scenario.network) {
         let (subnet, hop) = (subnet.to_string(), hop.to_string());

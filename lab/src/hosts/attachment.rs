@@ -43,6 +43,8 @@ pub struct Plugged {
     pub stdout: BufReader<ChildStdout>,
     /// Network interface in its namespace; empty for one in the servers' own namespace.
     pub interface: String,
+    /// Ports of a router on the bridges, in the order of its legs.
+    pub ports: Vec<String>,
 }
 
 impl Plug {
@@ -115,7 +117,7 @@ impl Plug {
     /// # Errors
     /// As [`Plug::start`].
     pub async fn start_router(&self, mut job: RouterJob, stderr: &Path) -> io::Result<Plugged> {
-        let station = self.spawn_apart(stderr).await?;
+        let mut station = self.spawn_apart(stderr).await?;
         for leg in &mut job.legs {
             let (ours, theirs) = self.interfaces();
             let Leg { bridge, mtu, .. } = leg;
@@ -125,6 +127,7 @@ impl Plug {
             }
             move_into(&station, &theirs).await?;
             leg.interface = theirs;
+            station.ports.push(ours);
         }
         let job = StationJob {
             interface: None,
@@ -191,6 +194,7 @@ fn spawn(mut command: Command, stderr: &Path) -> io::Result<Plugged> {
         child,
         stdout: BufReader::new(stdout),
         interface: String::new(),
+        ports: Vec::new(),
     })
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::model::{
     Barrier, CannedAnswer, Direction, Injections, Kill, Link, MachineChange, Moment, ProxyFlaw,
-    Rewrite, Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
+    RelayFlaw, Rewrite, Role, RouterChange, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
 };
 use crate::scenario::card_mac;
 use crate::scenario::problem::{Source, Wrong};
@@ -26,6 +26,7 @@ pub(super) fn read(root: &Table, source: &Source) -> Injections {
         rewrites: each(root, "rewrite", rewrite),
         barriers: each(root, "barrier", barrier),
         stations: each(root, "station", station),
+        router: section("router", "[router]").map_or_else(RouterChange::default, router),
         kill: section("kill", "[kill]").and_then(kill),
     }
 }
@@ -103,6 +104,36 @@ fn link(table: Table) -> Option<Link> {
     table.finish();
     Some(link)
 }
+
+fn router(table: Table) -> RouterChange {
+    let address_of = |key| {
+        let item = table.optional(key)?;
+        item.parse(address).map(|address| address.value)
+    };
+    let flaw = table
+        .optional("flaw")
+        .and_then(|item| item.choice(&RELAY_FLAWS));
+    let link = address_of("link").map(RelayFlaw::OtherLink);
+    let narrow = table
+        .optional("narrow")
+        .and_then(|item| item.number(NARROW, "bytes"));
+    let change = RouterChange {
+        flaw: link.or(flaw.map(|flaw| flaw.value)),
+        second_link: address_of("second_link"),
+        narrow: narrow.and_then(|bytes| u16::try_from(bytes.value).ok()),
+        unplugged: is_set(&table, "unplugged"),
+    };
+    table.finish();
+    change
+}
+
+const RELAY_FLAWS: [(&str, RelayFlaw); 2] = [
+    ("no-giaddr", RelayFlaw::NoGiaddr),
+    ("drops-option-82", RelayFlaw::DropsOption82),
+];
+
+/// MTUs that a link may have: datagrams of DHCP pass.
+const NARROW: std::ops::RangeInclusive<u32> = 576..=1499;
 
 fn rewrite(item: &Item) -> Option<Rewrite> {
     let table = item.table("[[rewrite]]")?;

@@ -142,6 +142,9 @@ pub struct Injections {
     pub barriers: Vec<Barrier>,
     /// `[[station]]`: additional hosts on the network.
     pub stations: Vec<Station>,
+    /// `[router]`: changes of the first router.
+    #[serde(skip_serializing_if = "RouterChange::is_none")]
+    pub router: RouterChange,
     /// `[kill]`: a boot server, or a service of the user, that is killed.
     pub kill: Option<Kill>,
 }
@@ -168,6 +171,20 @@ pub struct ServerChange {
     pub without: Vec<ServerPart>,
     /// Keys of the boot server's own configuration.
     pub set: toml::Table,
+}
+
+/// `[router]`: changes of the scenario's first router.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouterChange {
+    /// Flaw of its relay.
+    pub flaw: Option<RelayFlaw>,
+    /// Link named by a second relay between the same networks, which answers first.
+    pub second_link: Option<Ipv4Addr>,
+    /// MTU of the networks of machines at the router, in bytes; longer frames are lost without notice.
+    pub narrow: Option<u16>,
+    /// True to cut the router's link to the servers' network.
+    pub unplugged: bool,
 }
 
 /// Service of a boot server.
@@ -311,8 +328,8 @@ pub enum WebFlaw {
 pub enum RelayFlaw {
     /// Passes requests on without its own address (`giaddr`).
     NoGiaddr,
-    /// Names its address on another network of clients as `giaddr`.
-    OtherGiaddr,
+    /// Names this address as the client's link (RFC 3527).
+    OtherLink(Ipv4Addr),
     /// Discards replies that have option 82.
     DropsOption82,
     /// Passes messages on so late that another relay is first.
@@ -384,6 +401,14 @@ impl MachineChange {
             Some(changed) if changed != node => MachineChange::default(),
             _ => self.clone(),
         }
+    }
+}
+
+impl RouterChange {
+    /// True if nothing is changed.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == RouterChange::default()
     }
 }
 

@@ -66,12 +66,13 @@ urls = ["http://192.168.92.1:8080/boot.ipxe"]
 role = "machine"
 address = "192.168.92.200"
 uuid = "16e7d8a7-bfa9-428b-9117-363341bb330b"
+[router]
 [kill]
 after = "tftp_request"
 "#;
 
 /// Titles of the tables in messages, and their places in the fault and in the schema.
-const TABLES: [(&str, &str, &str); 9] = [
+const TABLES: [(&str, &str, &str); 10] = [
     ("the fault", "", ""),
     ("[expect]", "/expect", "/definitions/ExpectTable"),
     ("[[change]]", "/change/0", "/definitions/ChangeTable"),
@@ -80,6 +81,7 @@ const TABLES: [(&str, &str, &str); 9] = [
     ("[link]", "/link", "/definitions/LinkTable"),
     ("[[rewrite]]", "/rewrite/0", "/definitions/RewriteTable"),
     ("[[barrier]]", "/barrier/0", "/definitions/BarrierTable"),
+    ("[router]", "/router", "/definitions/RouterTable"),
     ("[kill]", "/kill", "/definitions/KillTable"),
 ];
 

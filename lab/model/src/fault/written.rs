@@ -47,6 +47,8 @@ pub struct FaultFile {
     /// Additional hosts on the network.
     #[schemars(default)]
     pub station: Vec<StationTable>,
+    #[schemars(default)]
+    pub router: RouterTable,
     pub kill: Option<KillTable>,
 }
 
@@ -173,6 +175,39 @@ pub struct LinkTable {
     /// Seed of the random sequence, which makes runs repeatable.
     #[schemars(default)]
     pub seed: u32,
+}
+
+/// `[router]`: changes of the scenario's first router.
+#[derive(Debug, Default, serde::Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RouterTable {
+    /// Flaw of its relay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flaw: Option<RelayFlawName>,
+    /// Link that its relay names instead of the client's (RFC 3527), in the place of a `flaw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<Ipv4Addr>,
+    /// Link named by a second relay between the same networks, which answers first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_link: Option<Ipv4Addr>,
+    /// MTU of the networks of machines at the router, in bytes; longer frames are lost without notice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 576, max = 1499))]
+    pub narrow: Option<u16>,
+    /// True to cut the router's link to the servers' network.
+    #[schemars(default)]
+    pub unplugged: bool,
+}
+
+/// Flaw of a DHCP relay.
+#[derive(Debug, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayFlawName {
+    /// Passes requests on without its own address (`giaddr`).
+    NoGiaddr,
+    /// Discards replies that have option 82.
+    #[serde(rename = "drops-option-82")]
+    DropsOption82,
 }
 
 /// `[[rewrite]]`: text that a relay replaces in each packet that has it.

@@ -128,16 +128,18 @@ impl Agent {
 
     /// Returns `giaddr` for clients of a leg.
     fn relay_address(&self, from: &AgentLeg) -> Ipv4Addr {
-        let other = |leg: &&AgentLeg| leg.network != from.network;
         let upstream = self.legs.get(self.upstream);
+        match self.link(from) {
+            Some(_) => upstream.map_or(from.address, |leg| leg.address),
+            None => from.address,
+        }
+    }
+
+    /// Returns the link to name for clients of a leg (RFC 3527); `None` without link selection.
+    fn link(&self, from: &AgentLeg) -> Option<Ipv4Addr> {
         match self.flaw {
-            Some(RelayFlaw::OtherGiaddr) => {
-                let mut others = self.legs.iter().filter(other);
-                let other = others.rfind(|leg| upstream != Some(leg));
-                other.map_or(from.address, |leg| leg.address)
-            }
-            _ if self.link_selection => upstream.map_or(from.address, |leg| leg.address),
-            _ => from.address,
+            Some(RelayFlaw::OtherLink(link)) => Some(link),
+            _ => self.link_selection.then_some(from.address),
         }
     }
 
@@ -152,8 +154,8 @@ impl Agent {
         };
         add(sub_option::CIRCUIT_ID, from.network.as_bytes());
         add(sub_option::REMOTE_ID, &from.mac.0);
-        if self.link_selection {
-            add(sub_option::LINK_SELECTION, &from.address.octets());
+        if let Some(link) = self.link(from) {
+            add(sub_option::LINK_SELECTION, &link.octets());
         }
         if self.server_id_override {
             add(sub_option::SERVER_ID_OVERRIDE, &from.address.octets());

@@ -256,14 +256,15 @@ mod flaws {
     }
 
     #[test]
-    fn to_server_giaddr_is_missing_or_another_racks() {
+    fn to_server_giaddr_is_missing_or_the_link_is_another_racks() {
         let none = flawed(RelayFlaw::NoGiaddr);
         let relayed = none.to_server(&discover(), RACK1).unwrap();
         assert!(relayed.relay_agent.is_unspecified());
         assert_eq!(information(&relayed), b"");
-        let other = flawed(RelayFlaw::OtherGiaddr);
+        let other = flawed(RelayFlaw::OtherLink(address(2, 1)));
         let relayed = other.to_server(&discover(), RACK1).unwrap();
-        assert_eq!(relayed.relay_agent, address(2, 254));
+        assert_eq!(relayed.relay_agent, address(0, 254));
+        assert_eq!(relayed.selected_link(), Some(address(2, 1)));
         // Its answer still comes to the client: the circuit tells the leg.
         assert_eq!(other.to_client(&offer(&relayed)).unwrap().leg, RACK1);
     }
