@@ -87,13 +87,13 @@ impl Environment {
     pub fn of_dhcp_file(path: &Path) -> Result<Environment, EnvironmentError> {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         let program = DhcpProgram::of(&text);
-        let (read, server): (fn(&str) -> Result<Found, Mistake>, Service) = match program {
+        let (found, server) = match program {
             DhcpProgram::Dnsmasq => return Environment::of_dnsmasq(path),
-            DhcpProgram::Kea => (kea::read, kea_service()),
-            DhcpProgram::Dhcpd => (dhcpd::read, dhcpd_service()),
+            DhcpProgram::Kea => (kea::read(&text), kea_service()),
+            DhcpProgram::Dhcpd => (dhcpd::read(&text), dhcpd_service()),
         };
         let path = absolute(path)?;
-        let found = read(&text).map_err(|mistake| EnvironmentError::Line {
+        let found = found.map_err(|mistake| EnvironmentError::Line {
             path: path.display().to_string(),
             line: mistake.line,
             text: mistake.text,
