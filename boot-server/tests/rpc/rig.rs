@@ -35,13 +35,43 @@ impl Certificates {
         let server = ExtendedKeyUsagePurpose::ServerAuth;
         let client = ExtendedKeyUsagePurpose::ClientAuth;
         let names = ["boot.quay.example", "localhost", "127.0.0.1"];
-        this.issue("server", &ca, &names, std::slice::from_ref(&server), (2020, 2045));
-        this.issue("client", &ca, &[], std::slice::from_ref(&client), (2020, 2045));
+        this.issue(
+            "server",
+            &ca,
+            &names,
+            std::slice::from_ref(&server),
+            (2020, 2045),
+        );
+        this.issue(
+            "client",
+            &ca,
+            &[],
+            std::slice::from_ref(&client),
+            (2020, 2045),
+        );
         this.issue("client-noeku", &ca, &[], &[], (2020, 2045));
         this.issue("client-serveronly", &ca, &[], &[server], (2020, 2045));
-        this.issue("client-expired", &ca, &[], std::slice::from_ref(&client), (2020, 2021));
-        this.issue("client-future", &ca, &[], std::slice::from_ref(&client), (2040, 2045));
-        this.issue("client-other", &other, &[], std::slice::from_ref(&client), (2020, 2045));
+        this.issue(
+            "client-expired",
+            &ca,
+            &[],
+            std::slice::from_ref(&client),
+            (2020, 2021),
+        );
+        this.issue(
+            "client-future",
+            &ca,
+            &[],
+            std::slice::from_ref(&client),
+            (2040, 2045),
+        );
+        this.issue(
+            "client-other",
+            &other,
+            &[],
+            std::slice::from_ref(&client),
+            (2020, 2045),
+        );
         let key = KeyPair::generate().unwrap();
         let own = params("self", &[], &[client], (2020, 2045));
         this.write("self", &own.self_signed(&key).unwrap().pem(), &key);
