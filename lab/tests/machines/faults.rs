@@ -90,7 +90,7 @@ fn a_fault_that_comes_out_otherwise_than_it_says_turns_the_run_red() {
 #[test]
 fn every_simulated_fault_passes_once_nothing_is_broken() {
     let scenarios = Scenarios::new();
-    for name in ["ipxe-chainload", "proxy-dhcp", "faults"] {
+    for name in ["ipxe-chainload", "proxy-dhcp", "topologies", "faults"] {
         scenarios.copy(name, name);
     }
     let output = scenarios

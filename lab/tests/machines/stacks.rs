@@ -470,7 +470,7 @@ fn service_that_a_fault_kills_is_a_cause_and_not_infra() {
         );
         fs::write(folder.join("fault.toml"), head + text).unwrap();
     };
-    // The delay lets the transfer of the boot program last for seconds.
+    // The delays let transfers last longer than the lab needs to see a stage.
     fault(
         "killed-mid-file",
         "uefi",
@@ -480,7 +480,7 @@ fn service_that_a_fault_kills_is_a_cause_and_not_infra() {
     fault(
         "killed-and-restarted",
         "bios",
-        "[expect]\nverdict = \"pass\"\n\
+        "[expect]\nverdict = \"pass\"\n[link]\ndelay_ms = 20\n\
          [kill]\nservice = \"helper\"\nstage = \"script\"\nrestart_ms = 100\n",
     );
     let mut run = scenarios.lab_run();

@@ -17,7 +17,11 @@ mkdir /run/lab/nothing /run/lab/nothing/specs
 echo 'api_version: v1alpha1' > /run/lab/nothing/config.yaml
 printf '[http]\nlisten = "%s:8090"\ndata = "/run/lab/nothing"\nassets = "%s"\n' "$2" "$4" > /run/lab/offer.toml
 "$0" --config /run/lab/offer.toml &
-exec "$0" --config /run/lab/pixiecore.toml
+offer=$!
+"$0" --config /run/lab/pixiecore.toml &
+trap "kill $offer $!" TERM
+wait
+wait
 "#;
 
 /// The boot server's own configuration in the machine.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, PacketContent, Protocol, Transfer, TransferEnd};
+use crate::scenario::Transport;
 use crate::timeline::StageName;
 
 /// Bytes of the headers of IPv4, UDP and TFTP before a block.
@@ -23,10 +24,10 @@ fn networks<'a>(case: &Case<'a>) -> Option<(&'a str, &'a str)> {
 }
 
 /// Returns the protocol and port of a request that waits for an answer.
-fn asked(packet: &Packet) -> Option<(&'static str, u16)> {
+fn asked(packet: &Packet) -> Option<(Transport, u16)> {
     match packet.what {
-        PacketContent::TftpRequest { write: false, .. } => Some(("UDP", packet.to.port?)),
-        PacketContent::TcpSyn => Some(("TCP", packet.to.port?)),
+        PacketContent::TftpRequest { write: false, .. } => Some((Transport::Udp, packet.to.port?)),
+        PacketContent::TcpSyn => Some((Transport::Tcp, packet.to.port?)),
         _ => None,
     }
 }
@@ -37,14 +38,14 @@ pub(super) fn blocked(case: &Case) -> Option<Finding> {
     if case.is_through(StageName::KernelUp) {
         return None;
     }
-    let sent: Vec<(&Packet, (&str, u16))> = case
+    let sent: Vec<(&Packet, (Transport, u16))> = case
         .sent()
         .filter_map(|packet| Some((packet, asked(packet)?)))
         .collect();
-    let (_, (protocol, port)) = *sent.last()?;
+    let (_, (transport, port)) = *sent.last()?;
     let lost: Vec<&Packet> = sent
         .iter()
-        .filter(|(_, what)| *what == (protocol, port))
+        .filter(|(_, what)| *what == (transport, port))
         .map(|(packet, _)| *packet)
         .collect();
     let first = *lost.first()?;
@@ -60,11 +61,12 @@ pub(super) fn blocked(case: &Case) -> Option<Finding> {
         || wire
             .transfers
             .iter()
-            .filter(|one| one.to.mac != case.mac && is_of(one, protocol))
+            .filter(|one| one.to.mac != case.mac && is_of(one, transport))
             .any(|one| one.to.address == Some(from));
     if arrived {
         return None;
     }
+    let protocol = transport.name().to_uppercase();
     let shown = lost.iter().take(SHOWN);
     let mut evidence: Vec<Proof> = shown
         .map(|packet| {
@@ -92,11 +94,12 @@ pub(super) fn blocked(case: &Case) -> Option<Finding> {
     })
 }
 
-fn is_of(transfer: &Transfer, protocol: &str) -> bool {
-    match transfer.protocol {
-        Protocol::Tftp => protocol == "UDP",
-        Protocol::Http => protocol == "TCP",
-    }
+fn is_of(transfer: &Transfer, transport: Transport) -> bool {
+    transport
+        == match transfer.protocol {
+            Protocol::Tftp => Transport::Udp,
+            Protocol::Http => Transport::Tcp,
+        }
 }
 
 /// Detects blocks that leave the servers' network and never arrive.

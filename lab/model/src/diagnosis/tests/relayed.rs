@@ -324,8 +324,8 @@ fn timeline_follows_the_exchange_across_the_relay() {
     let stage = result.timeline.stage(StageName::Dhcp).unwrap();
     let texts: Vec<&str> = stage.events.iter().map(|event| &*event.text).collect();
     let across = [
-        "DISCOVER relayed by 192.168.92.254 to 192.168.92.1 as the relay 192.168.93.1, link 192.168.93.1",
-        "OFFER of 192.168.93.20 by 192.168.92.1 to the relay 192.168.93.1",
+        "discover relayed by 192.168.92.254 to 192.168.92.1 as the relay 192.168.93.1, link 192.168.93.1",
+        "offer of 192.168.93.20 by 192.168.92.1 to the relay 192.168.93.1",
     ];
     for text in across {
         assert!(texts.contains(&text), "{texts:#?}");
