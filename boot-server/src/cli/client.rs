@@ -93,12 +93,12 @@ enum ListedAction {
     List,
     /// Prints one as JSON.
     Describe {
-        /// Its id.
+        /// Id of the group or profile, as in its JSON.
         id: String,
     },
     /// Deletes one.
     Delete {
-        /// Its id.
+        /// Id of the group or profile, as in its JSON.
         id: String,
     },
 }
@@ -108,7 +108,7 @@ enum ListedAction {
 enum Action {
     /// Creates or replaces it from a file.
     Create {
-        /// The file.
+        /// File to read; its content is stored as it is.
         #[arg(short, long, visible_alias = "file", value_name = "FILE")]
         filename: PathBuf,
         /// Name to create [default: the file's name].
@@ -117,12 +117,12 @@ enum Action {
     },
     /// Prints its content.
     Describe {
-        /// Its name.
+        /// Name of the file in the data directory.
         name: String,
     },
     /// Deletes it.
     Delete {
-        /// Its name.
+        /// Name of the file in the data directory.
         name: String,
     },
 }

@@ -49,7 +49,7 @@ pub enum NotThisAddress {
     /// The address is on another network.
     #[error("{address} is not in {subnet}")]
     OutsideSubnet {
-        /// Requested address.
+        /// Address that the client requests.
         address: Ipv4Addr,
         /// Subnet of the pool.
         subnet: Ipv4Net,
@@ -57,7 +57,7 @@ pub enum NotThisAddress {
     /// Another address is reserved for the client, and free.
     #[error("{address} is reserved for {mac}")]
     Reserved {
-        /// Reserved address.
+        /// Address that is reserved for the client.
         address: Ipv4Addr,
         /// MAC of the client.
         mac: MacAddr,
@@ -65,7 +65,7 @@ pub enum NotThisAddress {
     /// Another client has the address, or it is outside the pool.
     #[error("{address} is not free for {mac}")]
     NotFree {
-        /// Requested address.
+        /// Address that the client requests.
         address: Ipv4Addr,
         /// MAC of the client.
         mac: MacAddr,

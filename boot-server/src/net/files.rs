@@ -68,7 +68,7 @@ struct SignedProgram {
     name: &'static str,
     /// File of the package.
     file: &'static str,
-    /// Debian's package.
+    /// Debian's package that contains the file.
     package: &'static str,
 }
 

@@ -47,7 +47,7 @@ pub(super) struct PlanArguments {
     /// Translation of Butane and Container Linux Configs, as `[http] ignition` of the server [default: by language]
     #[arg(long, value_name = "MODE")]
     ignition: Option<IgnitionName>,
-    /// Disable colours
+    /// Print without colours
     #[arg(long)]
     no_color: bool,
 }

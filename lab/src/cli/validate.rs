@@ -29,7 +29,7 @@ pub(super) struct ValidateArguments {
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
-    /// Output format
+    /// Format of the findings
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// Boot method of the machines

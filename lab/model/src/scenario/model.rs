@@ -57,7 +57,7 @@ pub struct Scenario {
     pub boot: Boot,
     #[schemars(default)]
     pub image: Image,
-    /// Time limits.
+    /// Time limits of a boot and its phases.
     #[schemars(default)]
     pub deadline: Deadline,
     /// Programs of the user that serve the network.

@@ -113,7 +113,7 @@ pub enum Fact {
         by: String,
         /// Host that the message was sent to.
         to: String,
-        /// `giaddr`
+        /// Address of the relay in the message (`giaddr`).
         relay: Option<Ipv4Addr>,
         /// Link of the client (option 82.5).
         link: Option<Ipv4Addr>,
@@ -126,7 +126,7 @@ pub enum Fact {
         given: Option<Ipv4Addr>,
         /// Address of the server, else its MAC.
         by: String,
-        /// `giaddr`
+        /// Address of the relay in the message (`giaddr`).
         relay: Option<Ipv4Addr>,
     },
     /// The server kept silent on purpose.

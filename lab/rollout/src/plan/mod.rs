@@ -108,7 +108,7 @@ pub struct Config {
 pub struct TranslatedFrom {
     /// Language of the config.
     pub language: ConfigLanguage,
-    /// Rendered text.
+    /// Text of the config before its translation.
     pub text: Arc<str>,
 }
 

@@ -77,7 +77,7 @@ impl CommandLine {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) host: &'a Host,
-    /// Working directory.
+    /// Working directory of the program.
     pub(super) dir: &'a Path,
     /// Folder that belongs to the program's user.
     pub(super) state: &'a Path,

@@ -22,7 +22,7 @@ pub enum ImageError {
     #[error("cannot export the image {image}: `podman {command}` failed: {last}")]
     Podman {
         image: String,
-        /// Subcommand.
+        /// Subcommand of podman that failed.
         command: &'static str,
         /// Last line of its output.
         last: String,

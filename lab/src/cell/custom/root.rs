@@ -36,7 +36,7 @@ pub struct RootJob {
     pub root: PathBuf,
     /// Folders of the cell that the root shows at the same paths.
     pub shown: Vec<PathBuf>,
-    /// Working directory.
+    /// Working directory inside the root.
     pub dir: PathBuf,
     /// Folder that belongs to the user.
     pub state: PathBuf,

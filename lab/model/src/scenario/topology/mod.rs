@@ -230,7 +230,7 @@ pub struct Router {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub relay_to: Option<Ipv4Addr>,
-    /// Relay program.
+    /// Program that relays DHCP.
     #[serde(skip_serializing_if = "RelayProgram::is_ours")]
     #[schemars(default)]
     pub relay: RelayProgram,
@@ -384,7 +384,7 @@ pub struct Nic {
     /// Name of the card's network [default: the first network].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// Unique MAC.
+    /// MAC of the card; no other card has it.
     pub mac: MacAddr,
     /// True for the card from which the machine boots; exactly one does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

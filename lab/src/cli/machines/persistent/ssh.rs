@@ -21,7 +21,7 @@ const KEY_SECONDS: u64 = 60;
 pub(in crate::cli) struct SshArguments {
     #[command(flatten)]
     node: NodeArguments,
-    /// User name
+    /// Name of the user to log in as
     #[arg(long, value_name = "NAME", default_value = "core", value_parser = user)]
     user: String,
     /// Use your own key; leave the machine's authorized keys unchanged
