@@ -79,7 +79,12 @@ pub(super) fn ended(text: &str) -> String {
     }
 }
 
-/// Capitalises a text and adds a full stop. A name keeps its letters: `node1`, `undionly.kpxe`.
+/// Names of programs that are written in lower case at the start of a sentence, too.
+const LOWER_CASE_NAMES: [&str; 6] = [
+    "dnsmasq", "libvirt", "matchbox", "podman", "shim", "systemd",
+];
+
+/// Capitalises a text and adds a full stop. A name keeps its letters: `node1`, `undionly.kpxe`, `shim`.
 pub(super) fn sentence(text: &str) -> String {
     let text = clean(text);
     let text = text.trim();
@@ -87,7 +92,8 @@ pub(super) fn sentence(text: &str) -> String {
     let is_word = first_word
         .trim_end_matches([',', ':', ';'])
         .chars()
-        .all(char::is_alphabetic);
+        .all(char::is_alphabetic)
+        && !LOWER_CASE_NAMES.contains(&first_word);
     let mut letters = text.chars();
     let sentence: String = match letters.next() {
         Some(first) if is_word => first.to_uppercase().chain(letters).collect(),
@@ -106,6 +112,7 @@ mod tests {
             ("no DHCP server answered", "No DHCP server answered."),
             ("undionly.kpxe was loaded", "undionly.kpxe was loaded."),
             ("node2 restarted", "node2 restarted."),
+            ("shim was loaded", "shim was loaded."),
             ("the unit `a` failed!", "The unit `a` failed!"),
             ("", ""),
         ] {
