@@ -9,6 +9,7 @@
 mod boot;
 mod client;
 mod memory;
+mod signed;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::time::Instant;
 pub use boot::{BiosLoader, BootConfig, SHIM, SHIM_FOLDER};
 pub use client::{ClassifyError, Client, Loader, classify};
 pub use memory::{CHAIN_MEMORY, ChainMemory, MAX_UNSEEN_FETCHES};
+pub use signed::{GRUB_X64, SHIM_X64, SIGNED_PROGRAMS, SignedProgram};
 
 use boot_server_proto::dhcp::ClientArch;
 use boot_server_proto::mac::MacAddr;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use boot_server_events::sha256_hex;
-use boot_server_policy::SHIM_FOLDER;
+use boot_server_policy::{SHIM_FOLDER, SIGNED_PROGRAMS, SignedProgram};
 use boot_server_proto::autoexec::{self, AUTOEXEC};
 use boot_server_proto::grub;
 use boot_server_proto::pxelinux::{CONFIG_FOLDER, ConfigName};
@@ -27,51 +27,6 @@ const DEBIAN_NBP_FOLDERS: [&str; 3] = [
     "/usr/lib/PXELINUX",
     "/usr/lib/syslinux/modules/bios",
 ];
-/// Programs of Debian's packages that shim's folder contains when no root has them: `shim-signed`,
-/// `shim-helpers-*-signed` and `grub-efi-*-signed`. GRUB must be the build for the network, whose prefix is `/grub`.
-const SIGNED_PROGRAMS: [SignedProgram; 6] = [
-    SignedProgram {
-        name: "bootx64.efi",
-        file: "/usr/lib/shim/shimx64.efi.signed",
-        package: "shim-signed",
-    },
-    SignedProgram {
-        name: "grubx64.efi",
-        file: "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
-        package: "grub-efi-amd64-signed",
-    },
-    SignedProgram {
-        name: "mmx64.efi",
-        file: "/usr/lib/shim/mmx64.efi.signed",
-        package: "shim-helpers-amd64-signed",
-    },
-    SignedProgram {
-        name: "bootaa64.efi",
-        file: "/usr/lib/shim/shimaa64.efi.signed",
-        package: "shim-signed",
-    },
-    SignedProgram {
-        name: "grubaa64.efi",
-        file: "/usr/lib/grub/arm64-efi-signed/grubnetaa64.efi.signed",
-        package: "grub-efi-arm64-signed",
-    },
-    SignedProgram {
-        name: "mmaa64.efi",
-        file: "/usr/lib/shim/mmaa64.efi.signed",
-        package: "shim-helpers-arm64-signed",
-    },
-];
-/// A program that Secure Boot accepts.
-#[derive(Debug, Clone, Copy)]
-struct SignedProgram {
-    /// Name in shim's folder.
-    name: &'static str,
-    /// File of the package.
-    file: &'static str,
-    /// Debian's package that contains the file.
-    package: &'static str,
-}
-
 /// The name below which the HTTP service's assets are found.
 const ASSETS: &str = "assets/";
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use boot_server::policy::{GRUB_X64, SHIM_FOLDER, SHIM_X64, SignedProgram};
 use images::verify::digest::sha256_of_file;
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::{Observation, Record};
@@ -16,15 +17,6 @@ const BOOT_PROGRAMS: [(&str, &[&str]); 3] = [
     ("/usr/lib/ipxe", &[".kpxe", ".pxe", ".efi"]),
     ("/usr/lib/PXELINUX", &[".0"]),
     ("/usr/lib/syslinux/modules/bios", &["ldlinux.c32"]),
-];
-
-/// Debian's signed boot programs, under the names that the boot server gives them.
-const SIGNED_PROGRAMS: [(&str, &str); 2] = [
-    ("secureboot/bootx64.efi", "/usr/lib/shim/shimx64.efi.signed"),
-    (
-        "secureboot/grubx64.efi",
-        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
-    ),
 ];
 
 /// Maximum depth of folders below the assets.
@@ -60,10 +52,10 @@ pub(super) fn records(assets: &Path, roots: &[PathBuf]) -> Result<Vec<Record>, M
             }
         }
     }
-    for (name, file) in SIGNED_PROGRAMS {
+    for SignedProgram { name, file, .. } in [SHIM_X64, GRUB_X64] {
         let path = Path::new(file);
         if path.is_file() {
-            add(name.to_owned(), path, &mut records)?;
+            add(format!("{SHIM_FOLDER}/{name}"), path, &mut records)?;
         }
     }
     Ok(records)

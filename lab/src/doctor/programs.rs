@@ -5,6 +5,7 @@ use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use boot_server::policy::{GRUB_X64, SHIM_X64};
 use lab_model::scenario::{EfiLoader, Scenario};
 
 use super::host::{AbsentProgram, Host};
@@ -33,19 +34,13 @@ const PACKAGES: [(&str, [&str; 3]); 14] = [
     ("setpriv", ["util-linux", "util-linux", "util-linux"]),
 ];
 
-/// shim and GRUB, signed for Secure Boot.
-const SIGNED: [&str; 2] = [
-    "/usr/lib/shim/shimx64.efi.signed",
-    "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
-];
-
 /// Program that exports container images.
 const PODMAN: &str = "podman";
 
 /// Signed boot programs that scenarios serve, with Debian's packages.
 const FILES: [(&str, &str); 3] = [
-    (SIGNED[0], "shim-signed"),
-    (SIGNED[1], "grub-efi-amd64-signed"),
+    (SHIM_X64.file, SHIM_X64.package),
+    (GRUB_X64.file, GRUB_X64.package),
     (
         "/usr/lib/syslinux/modules/bios/ldlinux.c32",
         "syslinux-common",
@@ -92,7 +87,8 @@ pub fn absent<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Vec<AbsentPr
             }
         }
         if scenario.boot.efi == EfiLoader::Shim {
-            let missing = SIGNED.iter().filter(|file| !Path::new(file).exists());
+            let files = [SHIM_X64.file, GRUB_X64.file];
+            let missing = files.iter().filter(|file| !Path::new(file).exists());
             absent.extend(missing.map(|file| AbsentProgram {
                 program: (*file).to_owned(),
                 needed_by: format!("`efi = \"shim\"` of scenario `{}`", scenario.name),
@@ -216,7 +212,7 @@ mod tests {
             "sudo dnf install tftp-server"
         );
         assert_eq!(
-            remedy(SIGNED[1], Family::Debian),
+            remedy(GRUB_X64.file, Family::Debian),
             "sudo apt-get install grub-efi-amd64-signed"
         );
     }
