@@ -52,7 +52,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 use tokio::sync::Semaphore;
 
-pub(super) use server::{EXHAUSTED_PAUSE, HANDSHAKE_TIME, listen};
+pub(super) use server::{EXHAUSTED_PAUSE, HANDSHAKE_TIME, drain, listen};
 pub use server::{GRACE, HttpServer, Limits};
 pub use signer::{Signer, SignerError};
 pub use tls::{Tls, TlsError};

@@ -220,12 +220,7 @@ impl HttpServer {
         }
         drop(self.listener);
         stopping.cancel();
-        tasks.close();
-        if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
-            warn!(left = tasks.len(), "HTTP transfers are cut off");
-            cut_off.cancel();
-            tasks.wait().await;
-        }
+        drain(&tasks, &cut_off, "HTTP transfers").await;
         Ok(())
     }
 }
@@ -239,6 +234,16 @@ pub(in crate::net) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(1024)
+}
+
+/// Lets connections end for [`GRACE`], then cuts them off; `what` names them in the log.
+pub(in crate::net) async fn drain(tasks: &TaskTracker, cut_off: &CancellationToken, what: &str) {
+    tasks.close();
+    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+        warn!(left = tasks.len(), "{what} are cut off");
+        cut_off.cancel();
+        tasks.wait().await;
+    }
 }
 
 /// Connection of a client.

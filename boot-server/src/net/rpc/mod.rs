@@ -26,7 +26,7 @@ use self::services::Services;
 pub use self::tls::{MutualTls, RpcFiles};
 use self::tls::{Peer, Refused, Trusted, timed_out};
 use super::http::connections::{Admitted, Connections, Place};
-use super::http::{EXHAUSTED_PAUSE, GRACE, HANDSHAKE_TIME, Workers, listen};
+use super::http::{EXHAUSTED_PAUSE, HANDSHAKE_TIME, Workers, drain, listen};
 use crate::event_sink::EventSink;
 use crate::metrics::HttpConnections;
 use crate::store::Store;
@@ -81,7 +81,7 @@ impl RpcServer {
         self.listener.local_addr()
     }
 
-    /// Answers until `shutdown` resolves, then lets calls end for [`GRACE`].
+    /// Answers until `shutdown` resolves, then lets calls end, and cuts off those that take too long ([`drain`]).
     ///
     /// # Errors
     /// The socket is broken.
@@ -142,12 +142,7 @@ impl RpcServer {
         }
         drop(self.listener);
         stopping.cancel();
-        tasks.close();
-        if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
-            warn!(left = tasks.len(), "gRPC connections are cut off");
-            cut_off.cancel();
-            tasks.wait().await;
-        }
+        drain(&tasks, &cut_off, "gRPC connections").await;
         Ok(())
     }
 }
