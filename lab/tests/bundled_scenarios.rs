@@ -121,7 +121,7 @@ fn what_they_expect_is_literal() {
     }
 }
 
-/// What the machines of `butane` get, without machines: `ci/test` boots one of them for each firmware.
+/// Compares what the machines of `butane` would be served; `ci/test` boots only one of them.
 #[test]
 fn butane_serves_what_its_machines_expect_in_versions_that_the_stand_in_reads() {
     let all = bundled();

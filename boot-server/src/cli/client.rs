@@ -80,7 +80,7 @@ enum Object {
     Generic(Action),
 }
 
-/// What can be done with objects that the API lists.
+/// Actions on objects that the API lists.
 #[derive(Debug, Subcommand)]
 enum ListedAction {
     /// Creates or replaces it from a JSON file.
@@ -103,7 +103,7 @@ enum ListedAction {
     },
 }
 
-/// What can be done with files; the API has no list of them.
+/// Actions on files, which the API does not list.
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Creates or replaces it from a file.

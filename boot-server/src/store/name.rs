@@ -15,7 +15,7 @@ const MAX_PATH_LEN: usize = 1024;
 pub enum Kind {
     /// Machines that boot alike.
     Group,
-    /// How machines boot.
+    /// Way in which machines boot.
     Profile,
     /// An Ignition config.
     Ignition,

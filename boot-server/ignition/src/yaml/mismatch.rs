@@ -25,7 +25,7 @@ pub enum MismatchProblem {
     /// A key that stands twice in a mapping.
     #[error("mapping key \"{key}\" already defined at line {first}")]
     DuplicateKey {
-        /// Key that stands twice.
+        /// Duplicate key of the mapping.
         key: String,
         /// Line of the first one.
         first: usize,

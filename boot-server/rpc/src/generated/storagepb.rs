@@ -21,7 +21,7 @@ pub struct Group {
     #[prost(bytes = "vec", tag = "5")]
     pub metadata: ::prost::alloc::vec::Vec<u8>,
 }
-/// How machines boot, and the configs that they get: `profiles/<id>.json`.
+/// Way in which machines boot, and the configs that they get: `profiles/<id>.json`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Profile {
     /// Name of the file before `.json`.
@@ -36,7 +36,7 @@ pub struct Profile {
     /// File in `cloud/`.
     #[prost(string, tag = "4")]
     pub cloud_id: ::prost::alloc::string::String,
-    /// What the machines boot.
+    /// Kernel, initrd and options of the machines.
     #[prost(message, optional, tag = "5")]
     pub boot: ::core::option::Option<NetBoot>,
     /// File in `generic/`.

@@ -71,7 +71,7 @@ pub fn requests(plan: &Plan, inventory: &Inventory, with_pixiecore: bool) -> Req
 /// Difference between two answers to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What differs, in a few words.
+    /// Summary of the difference in a few words.
     pub what: &'static str,
     /// Both sides: a line, or a unified diff.
     pub detail: String,
