@@ -92,6 +92,9 @@ pub struct PoolConfig {
     /// Any other options.
     #[serde(default)]
     pub options: RawOptions,
+    /// VPN of the subnet's clients (RFC 6607), e.g. `blue` or `hex:00005e00000001`: the relay agent names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpn: Option<String>,
 }
 
 impl DhcpConfig {
@@ -138,6 +141,7 @@ impl DhcpConfig {
             mtu: self.mtu,
             lease_seconds: self.lease_seconds,
             options: self.options.clone(),
+            vpn: None,
         }
     }
 }

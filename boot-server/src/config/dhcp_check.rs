@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use boot_server_proto::dhcp::{Options, code};
+use boot_server_proto::dhcp::{InvalidVpn, Options, Vpn, code};
 use boot_server_proto::mac::InvalidMac;
 use ipnet::Ipv4Net;
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub struct PoolSettings {
     pub plan: PoolPlan,
     /// The options that are the same for all of its clients.
     pub options: Options,
+    /// VPN of its clients, which their relay agent names.
+    pub vpn: Option<Vpn>,
 }
 
 /// Reasons that the pools cannot be made.
@@ -49,6 +51,9 @@ pub enum PoolsError {
     /// The owner of a reservation.
     #[error(transparent)]
     Owner(#[from] InvalidOwner),
+    /// The VPN of a pool.
+    #[error(transparent)]
+    Vpn(#[from] InvalidVpn),
 }
 
 /// Mistakes in the owner of a reservation.
@@ -267,7 +272,14 @@ impl PoolConfig {
                 "e.g. lab.example",
             );
         }
+        if let Err(error) = self.parse_vpn() {
+            table.problem("vpn", error.to_string(), error.help());
+        }
         table.options(&self.options);
+    }
+
+    fn parse_vpn(&self) -> Result<Option<Vpn>, InvalidVpn> {
+        self.vpn.as_deref().map(str::parse).transpose()
     }
 
     fn settings(
@@ -312,6 +324,7 @@ impl PoolConfig {
                 excluded: [Some(server), self.router].into_iter().flatten().collect(),
             },
             options,
+            vpn: self.parse_vpn()?,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
 use boot_server_events::Shortage;
-use boot_server_proto::dhcp::{Message, MessageType, Options};
+use boot_server_proto::dhcp::{Message, MessageType, Options, SelectedVpn, Vpn};
 use ipnet::Ipv4Net;
 
 use super::answer::{Answer, Probe};
@@ -31,6 +31,8 @@ pub enum Arrival {
 struct ServedPool {
     options: Options,
     pool: LeasePool,
+    /// VPN of the link.
+    vpn: Option<Vpn>,
 }
 
 /// DHCP server: the pool of its own link, and those behind relay agents.
@@ -55,6 +57,7 @@ impl<S: LeaseStore> DhcpServer<S> {
     ) -> DhcpServer<S> {
         let pools = pools.into_iter().map(|settings| ServedPool {
             options: settings.options,
+            vpn: settings.vpn,
             pool: LeasePool::new(settings.plan, known),
         });
         DhcpServer {
@@ -80,10 +83,16 @@ impl<S: LeaseStore> DhcpServer<S> {
         if let Err(reason) = self.check_addresses(request, client) {
             return Answer::silence(reason);
         }
-        let found = self.pool_for(request, arrival);
+        let vpn = self.vpn_of(request);
+        let found = self.pool_for(request, arrival, vpn.as_ref());
         let Some((number, served)) = found.and_then(|n| Some((n, self.pools.get_mut(n)?))) else {
             let link = request.selected_link().unwrap_or(request.relay_agent);
-            return Answer::silence(format!("no pool for the link of {link}"));
+            return Answer::silence(match vpn {
+                Some(SelectedVpn::Of(vpn)) => {
+                    format!("no pool for the link of {link} in the VPN {vpn}")
+                }
+                _ => format!("no pool for the link of {link}"),
+            });
         };
         let hostname = request.host_name();
         let ask = Ask {
@@ -92,6 +101,7 @@ impl<S: LeaseStore> DhcpServer<S> {
             request,
             client,
             step,
+            uses_vpn: vpn.is_some(),
             who: lease_client(request, client, hostname.as_deref()),
             now,
         };
@@ -189,18 +199,38 @@ impl<S: LeaseStore> DhcpServer<S> {
         Ok(())
     }
 
+    /// Returns the VPN that the client's relay agent names, if any pool has one. A server without such pools does not
+    /// support VPNs, and sends sub-option 152 back (RFC 6607).
+    fn vpn_of(&self, request: &Message) -> Option<SelectedVpn> {
+        let has_vpns = self.pools.iter().any(|served| served.vpn.is_some());
+        request.selected_vpn().filter(|_| has_vpns)
+    }
+
     /// Returns the pool of the link that the client is on: the one it or its relay names (RFC 3527, RFC 3011),
     /// else the relay's (RFC 2131 §4.3.1), else that of the address it already uses, as a client behind a relay
     /// renews without it, else ours. One that broadcasts on our link is on it, whatever address it uses: it has
-    /// been moved here.
-    fn pool_for(&self, request: &Message, arrival: Arrival) -> Option<usize> {
+    /// been moved here. The link of a relay agent is in the VPN that the agent names, or in none.
+    fn pool_for(
+        &self,
+        request: &Message,
+        arrival: Arrival,
+        vpn: Option<&SelectedVpn>,
+    ) -> Option<usize> {
         let of = |address: Ipv4Addr| {
             let mut pools = self.pools.iter();
             pools.position(|served| served.pool.subnet().contains(&address))
         };
+        let vpn = match vpn {
+            Some(SelectedVpn::Of(vpn)) => Some(vpn),
+            Some(SelectedVpn::Global) | None => None,
+        };
+        let is_in_vpn = |number: &usize| {
+            let served = self.pools.get(*number);
+            served.is_some_and(|served| served.vpn.as_ref() == vpn)
+        };
         let relay = Some(request.relay_agent).filter(|relay| !relay.is_unspecified());
         match request.selected_link().or(relay) {
-            Some(link) => of(link),
+            Some(link) => of(link).filter(is_in_vpn),
             None if arrival == Arrival::Broadcast => Some(0),
             None if request.client_address.is_unspecified() => Some(0),
             None => Some(of(request.client_address).unwrap_or(0)),
@@ -215,6 +245,8 @@ struct Ask<'a> {
     request: &'a Message,
     client: &'a Client,
     step: &'a BootStep,
+    /// True if the pool is that of the VPN which the relay agent names.
+    uses_vpn: bool,
     who: LeaseClient<'a>,
     now: SystemTime,
 }
@@ -255,6 +287,7 @@ impl ServedPool {
             request: ask.request,
             client: ask.client,
             step: ask.step,
+            uses_vpn: ask.uses_vpn,
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Context<'a> {
     pub(super) request: &'a Message,
     pub(super) client: &'a Client,
     pub(super) step: &'a BootStep,
+    /// True if the relay agent's VPN was used to choose the pool (RFC 6607).
+    pub(super) uses_vpn: bool,
 }
 
 /// Returns an offer or acknowledgement of an address.
@@ -68,6 +70,7 @@ pub(super) fn refuse(context: &Context<'_>, why: &str) -> Reply {
         &mut message,
         &[code::CLIENT_ID, code::RELAY_AGENT_INFO],
     );
+    confirm_vpn(context, &mut message);
     let (to, _) = destination(request, &message, context.server_options.addressing);
     Reply::new(message, to)
 }
@@ -121,6 +124,7 @@ fn finish(context: &Context<'_>, mut message: Message) -> Reply {
         code::RELAY_AGENT_INFO,
     ];
     echo(request, &mut message, &echoed);
+    confirm_vpn(context, &mut message);
     let (to, link) = destination(request, &message, context.server_options.addressing);
     let mut reply = Reply::new(message, to);
     reply.link = link;
@@ -135,6 +139,13 @@ fn vendor_says(context: &Context<'_>) -> VendorSays {
         VendorSays::UseBootFile
     } else {
         VendorSays::Nothing
+    }
+}
+
+/// Tells the relay agent that its VPN was used: sub-option 152 is missing in the answer (RFC 6607).
+fn confirm_vpn(context: &Context<'_>, reply: &mut Message) {
+    if context.uses_vpn {
+        reply.remove_vpn_control();
     }
 }
 

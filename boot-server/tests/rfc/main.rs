@@ -20,6 +20,7 @@ mod rfc3046;
 mod rfc3396;
 mod rfc4578;
 mod rfc5107;
+mod rfc6607;
 mod rfc6842;
 mod server;
 mod uefi_http_boot;

@@ -43,7 +43,7 @@ const LINK_SELECTION: u8 = 5;
 const SERVER_ID_OVERRIDE: u8 = 11;
 
 /// Returns the first sub-option of this code among encapsulated options without padding (RFC 3046 §2.0).
-fn sub_option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
+pub(super) fn sub_option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
     while let Some((&[code, len], tail)) = options.split_first_chunk::<2>() {
         let (bytes, rest) = tail.split_at_checked(usize::from(len))?;
         if code == wanted {

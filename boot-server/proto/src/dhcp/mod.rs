@@ -12,6 +12,7 @@ mod message;
 mod message_type;
 mod options;
 mod pxe;
+mod vpn;
 
 #[cfg(test)]
 mod tests;
@@ -27,3 +28,4 @@ pub use message::{
 pub use message_type::{MessageType, UnknownMessageType};
 pub use options::{Options, code};
 pub use pxe::{DISCOVERY_USE_BOOT_FILE, pxe_discovery_control, pxe_raspberry_pi};
+pub use vpn::{InvalidVpn, SelectedVpn, VIRTUAL_SUBNET, VIRTUAL_SUBNET_CONTROL, Vpn};
