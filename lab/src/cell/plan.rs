@@ -308,6 +308,10 @@ fn relayed_pools(scenario: &Scenario, host: Ipv4Addr) -> Vec<PoolConfig> {
             lease_seconds: LEASE_SECONDS,
             options: RawOptions::new(),
         }
+        let is_leg = |router: &&Router| router.address_in(network.title()) == Some(relay);
+        let router = scenario.routers.iter().find(is_leg);
+        let vpn = router.and_then(|router| router.vpn.as_ref());
     };
     relayed.map(pool).collect()
 }
+            vpn: vpn.map(ToString::to_string),

@@ -104,6 +104,7 @@ mod tests {
                 link_selection: false,
                 server_id_override: false,
                 flaw: None,
+                vpn: None,
             }),
         };
         let link = Ipv4Addr::new(10, 20, 2, 1);

@@ -162,6 +162,7 @@ fn router_job(scenario: &Scenario, router: &Router, first_bridge: &str, run_id: 
             server_id_override: router.server_id_override,
             flaw: None,
         }),
+            vpn: router.vpn.clone(),
     }
 }
 

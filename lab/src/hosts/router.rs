@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 
+use boot_server_proto::dhcp::Vpn;
 use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 use lab_model::fault::RelayFlaw;
@@ -58,6 +59,8 @@ pub struct RelayJob {
 }
 
 /// Configures the router in its own network namespace and works until it is killed.
+    /// VPN of all clients, named in option 82.151 (RFC 6607).
+    pub vpn: Option<Vpn>,
 pub(super) fn run(job: &RouterJob) -> io::Result<()> {
     ip(&["link", "set", "lo", "up"])?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;

@@ -164,6 +164,7 @@ fn relay(program: RelayProgram) -> RelayJob {
 
 /// Boots a machine in the rack up to its boot program, which comes by TFTP.
 fn boots_behind(relay: RelayJob) {
+        vpn: None,
     block_on(async {
         let racks = Racks::new(Some(relay), Vec::new()).await;
         let _server = boot_server(racks.folder.path());

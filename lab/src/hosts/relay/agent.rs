@@ -1,11 +1,13 @@
-//! Relay agent's decisions (RFC 1542 §4.1, RFC 3046, RFC 3527, RFC 5107). Pure.
+//! Relay agent's decisions (RFC 1542 §4.1, RFC 3046, RFC 3527, RFC 5107, RFC 6607). Pure.
 //!
 //! For each message from a client's network, call [`Agent::to_server`] and send its result to the server. For each
 //! message from the server, call [`Agent::to_client`] and send its result as [`ToClient`] says.
 
 use std::net::Ipv4Addr;
 
-use boot_server_proto::dhcp::{Message, MessageType, Op, code};
+use boot_server_proto::dhcp::{
+    Message, MessageType, Op, VIRTUAL_SUBNET, VIRTUAL_SUBNET_CONTROL, Vpn, code,
+};
 use boot_server_proto::mac::MacAddr;
 use lab_model::fault::RelayFlaw;
 use thiserror::Error;
@@ -37,6 +39,8 @@ pub(super) struct Agent {
     pub(super) upstream: usize,
     pub(super) link_selection: bool,
     pub(super) server_id_override: bool,
+    /// VPN of all clients.
+    pub(super) vpn: Option<Vpn>,
     pub(super) flaw: Option<RelayFlaw>,
 }
 
@@ -81,6 +85,9 @@ pub(super) enum Discarded {
     AnotherRelay(Ipv4Addr),
     #[error("an answer without the circuit of its client")]
     UnknownCircuit,
+    /// RFC 6607: the address may be of another VPN.
+    #[error("the server has ignored the VPN (option 82.152 in its answer)")]
+    VpnIgnored,
     /// The relay has a flaw.
     #[error("option 82 in a reply")]
     OptionInReply,
@@ -160,6 +167,10 @@ impl Agent {
         if self.server_id_override {
             add(sub_option::SERVER_ID_OVERRIDE, &from.address.octets());
         }
+        if let Some(vpn) = &self.vpn {
+            add(VIRTUAL_SUBNET, &vpn.to_wire());
+            add(VIRTUAL_SUBNET_CONTROL, &[]);
+        }
         value
     }
 
@@ -174,6 +185,9 @@ impl Agent {
         let information = reply.options.bytes(code::RELAY_AGENT_INFO);
         if self.flaw == Some(RelayFlaw::DropsOption82) && information.is_some() {
             return Err(Discarded::OptionInReply);
+        }
+        if self.vpn.is_some() && reply.has_vpn_control() {
+            return Err(Discarded::VpnIgnored);
         }
         let leg = match information.and_then(circuit) {
             Some(circuit) => {

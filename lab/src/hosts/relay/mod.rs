@@ -63,6 +63,7 @@ fn ours(job: &RelayJob, legs: &[Leg]) -> io::Result<()> {
         upstream: upstream(job.server, legs),
         link_selection: job.link_selection,
         server_id_override: job.server_id_override,
+        vpn: job.vpn.clone(),
         flaw: job.flaw,
     };
     let sockets = legs.iter().map(|leg| bound(&leg.interface, SERVER_PORT));

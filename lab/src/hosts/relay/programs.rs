@@ -8,7 +8,7 @@ use super::super::say_up;
 
 /// Runs ISC's relay, which always adds option 82 here.
 pub(super) fn dhcrelay(job: &RelayJob, legs: &[Leg], upstream: usize) -> io::Result<()> {
-    refuse(job, "dhcrelay", job.server_id_override)?;
+    refuse(job, "dhcrelay", job.server_id_override || job.vpn.is_some())?;
     let mut command = lasting("dhcrelay");
     command.args(["-4", "-d", "-a", "--no-pid"]);
     for (number, leg) in legs.iter().enumerate() {
@@ -25,7 +25,8 @@ pub(super) fn dhcrelay(job: &RelayJob, legs: &[Leg], upstream: usize) -> io::Res
 
 /// Runs dnsmasq as a relay, one for each network of clients. It adds no option 82.
 pub(super) fn dnsmasq(job: &RelayJob, legs: &[Leg], upstream: usize) -> io::Result<()> {
-    refuse(job, "dnsmasq", job.server_id_override || job.link_selection)?;
+    let more = job.server_id_override || job.link_selection || job.vpn.is_some();
+    refuse(job, "dnsmasq", more)?;
     let mut command = lasting("dnsmasq");
     command
         .args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0"])

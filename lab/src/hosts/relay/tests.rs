@@ -28,6 +28,7 @@ fn agent() -> Agent {
         upstream: UPSTREAM,
         link_selection: false,
         server_id_override: false,
+        vpn: None,
         flaw: None,
     }
 }
@@ -242,6 +243,39 @@ mod rfc5107_4_server_id_override {
         };
         let relayed = overriding.to_server(&discover(), RACK1).unwrap();
         assert_eq!(relayed.server_id_override(), Some(address(1, 254)));
+    }
+}
+
+mod rfc6607_virtual_subnets {
+    use boot_server_proto::dhcp::{SelectedVpn, Vpn};
+
+    use super::*;
+
+    fn in_blue() -> Agent {
+        Agent {
+            vpn: Some(Vpn::Name("blue".into())),
+            ..agent()
+        }
+    }
+
+    #[test]
+    fn to_server_vpn_and_its_control_are_in_the_option() {
+        let relayed = in_blue().to_server(&discover(), RACK1).unwrap();
+        let blue = SelectedVpn::Of(Vpn::Name("blue".into()));
+        assert_eq!(relayed.selected_vpn(), Some(blue));
+        assert!(relayed.has_vpn_control());
+        let relayed = agent().to_server(&discover(), RACK1).unwrap();
+        assert_eq!(relayed.selected_vpn(), None);
+    }
+
+    #[test]
+    fn to_client_answer_is_passed_on_only_if_the_server_has_used_the_vpn() {
+        let relayed = in_blue().to_server(&discover(), RACK1).unwrap();
+        let mut reply = offer(&relayed);
+        let discarded = in_blue().to_client(&reply);
+        assert_eq!(discarded, Err(Discarded::VpnIgnored));
+        reply.remove_vpn_control();
+        assert_eq!(in_blue().to_client(&reply).unwrap().leg, RACK1);
     }
 }
 

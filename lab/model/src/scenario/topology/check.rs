@@ -303,6 +303,7 @@ fn relay(router: &DraftRouter, draft: &Draft, source: &Source) {
             program.map(|(at, key)| (at.clone(), key)),
             flag(&router.link_selection).map(|at| (at, "link_selection")),
             flag(&router.server_id_override).map(|at| (at, "server_id_override")),
+            router.vpn.as_ref().map(|vpn| (vpn.at.clone(), "vpn")),
         ];
         for (at, key) in keys.into_iter().flatten() {
             source.wrong(
@@ -368,9 +369,15 @@ fn program_options(router: &DraftRouter, source: &Source) {
         RelayProgram::IscDhcpRelay => key == "link_selection",
         RelayProgram::Dnsmasq => false,
     };
-    for (key, flag) in [
-        ("link_selection", &router.link_selection),
-        ("server_id_override", &router.server_id_override),
+    let given = |flag: &Option<Located<bool>>| {
+        let flag = flag.as_ref().filter(|flag| flag.value);
+        flag.map(|flag| flag.at.clone())
+    };
+    let vpn = router.vpn.as_ref().map(|vpn| vpn.at.clone());
+    for (key, at) in [
+        ("link_selection", given(&router.link_selection)),
+        ("server_id_override", given(&router.server_id_override)),
+        ("vpn", vpn),
     ] {
         if is_supported(key) {
             continue;

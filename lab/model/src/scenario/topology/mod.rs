@@ -18,6 +18,7 @@ use std::net::Ipv4Addr;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 
+use boot_server_proto::dhcp::Vpn;
 use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -242,6 +243,11 @@ pub struct Router {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     pub server_id_override: bool,
+    /// VPN of all clients, which the relay names by RFC 6607: a name, or `hex:` and 14 digits of RFC 2685;
+    /// `relay = "ours"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[!-~]{1,254}$"))]
+    pub vpn: Option<Vpn>,
     /// Destination ports of packets that are not forwarded, e.g. `udp/69`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
+use boot_server_proto::dhcp::Vpn;
 use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 
@@ -141,6 +142,7 @@ pub(in crate::scenario) struct DraftRouter {
     pub(super) link_selection: Option<Located<bool>>,
     pub(super) server_id_override: Option<Located<bool>>,
     pub(super) blocked: Vec<BlockedPort>,
+    pub(super) vpn: Option<Located<Vpn>>,
 }
 
 /// DHCP server of a relay, as written.
@@ -197,6 +199,7 @@ pub(in crate::scenario) fn router(item: &Item, number: usize) -> Option<DraftRou
         server_id_override: flag("server_id_override"),
         blocked: table
             .optional("blocked")
+        vpn: table.optional("vpn").and_then(|item| item.parse(vpn)),
             .and_then(|item| item.list())
             .into_iter()
             .flatten()
@@ -234,6 +237,7 @@ pub(in crate::scenario) fn build_routers(draft: &Draft, networks: &Networks) -> 
     routers.map(build).collect()
 }
 
+        vpn: router.vpn.as_ref().map(|one| one.value.clone()),
 /// Returns each router's address in each network: the given one, else the last free address of the first network
 /// and the first free one of others.
 fn leg_addresses(draft: &Draft) -> Vec<BTreeMap<String, Ipv4Addr>> {
@@ -365,6 +369,11 @@ fn blocked_port(text: &str) -> Result<BlockedPort, Wrong> {
 }
 
 /// Parses the name of a network interface, by Linux's rules (`dev_valid_name` in `net/core/dev.c`).
+fn vpn(text: &str) -> Result<Vpn, Wrong> {
+    text.parse::<Vpn>()
+        .map_err(|error| Wrong::new(error.to_string(), error.help()))
+}
+
 fn interface(text: &str) -> Result<String, Wrong> {
     let sound = text
         .bytes()

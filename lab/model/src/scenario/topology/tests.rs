@@ -94,6 +94,31 @@ fn topology_is_read_with_its_defaults() {
 }
 
 #[test]
+#[test]
+fn router_with_a_vpn_and_a_way_out_is_read_and_written_again() {
+    let keys = "relay_to = \"servers\"\nvpn = \"hex:00005e00000001\"\noutside = \"silent\"";
+    let scenario = parse(&RACKS.replacen("relay_to = \"servers\"", keys, 1)).unwrap();
+    let router = &scenario.routers[0];
+    assert_eq!(router.outside, Some(Outside::Silent));
+    assert_eq!(scenario.way_out(), router.address_in("servers"));
+    let resolved = scenario.to_toml().unwrap();
+    let again = Scenario::parse_resolved("racks", Path::new("racks"), &resolved);
+    let again = again.unwrap_or_else(|error| panic!("{}", render(&error)));
+    assert_eq!(again.routers, scenario.routers);
+    assert_eq!(racks().way_out(), None);
+}
+
+#[test]
+fn vpn_of_another_relay_program_without_a_relay_or_malformed_is_refused() {
+    let dnsmasq = "relay = \"dnsmasq\"";
+    let with_vpn = format!("{dnsmasq}\nvpn = \"blue\"");
+    assert!(report(dnsmasq, &with_vpn).contains("`vpn` has no effect on dnsmasq"));
+    let vpn = "vpn = \"two words\"";
+    let relay = "relay_to = \"servers\"";
+    assert!(report(relay, &format!("{relay}\n{vpn}")).contains("invalid VPN: `two words`"));
+    assert!(report(relay, "vpn = \"blue\"").contains("`vpn` without `relay_to`"));
+}
+
 fn pool_of_a_network_leaves_out_its_routers() {
     let scenario = racks();
     let pool = |name| {
