@@ -93,6 +93,7 @@ mod tests {
             address: Ipv4Addr::new(10, 20, number, 254),
             prefix: 24,
             mtu: None,
+            advertises: false,
         };
         let job = RouterJob {
             legs: vec![leg("servers", 0), leg("rack1", 1)],

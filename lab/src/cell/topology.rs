@@ -138,6 +138,8 @@ fn router_job(scenario: &Scenario, router: &Router, first_bridge: &str, run_id: 
             address,
             prefix: network.subnet.prefix_len(),
             mtu: network.mtu,
+            // In the first network, the boot server advertises.
+            advertises: network.subnet != scenario.network.subnet,
         }
     };
     let own: Vec<_> = joined.collect();

@@ -14,9 +14,11 @@
 //! | [`proxy`] | a proxyDHCP server |
 //! | [`router`] | a router between networks |
 //! | [`relay`] | DHCP relay of a router |
+//! | [`advertise`] | router advertisements of a router |
 //! | [`answers`] | a web server that gives every request the same answer |
 //! | [`requests`] | a client that asks in a machine's name |
 
+mod advertise;
 mod answers;
 pub mod attachment;
 mod proxy;

@@ -15,7 +15,7 @@ use lab_model::fault::RelayFlaw;
 use lab_model::scenario::{BlockedPort, RelayProgram};
 use serde::{Deserialize, Serialize};
 
-use super::{ip, relay, say_up};
+use super::{advertise, ip, relay, say_up};
 
 /// Router to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub struct Leg {
     pub mtu: Option<u16>,
 }
 
+    /// True to send IPv6 router advertisements.
+    pub advertises: bool,
 /// DHCP relay of a router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayJob {

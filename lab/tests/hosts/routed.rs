@@ -54,7 +54,7 @@ impl Drop for Running {
 struct Racks {
     folder: tempfile::TempDir,
     plug: Plug,
-    _router: Plugged,
+    router: Plugged,
 }
 
 impl Racks {
@@ -83,7 +83,7 @@ impl Racks {
         Racks {
             folder,
             plug,
-            _router: router.unwrap(),
+            router: router.unwrap(),
         }
     }
 
@@ -117,6 +117,7 @@ fn leg(network: &str, number: u8) -> Leg {
 
 fn lab() -> PathBuf {
     PathBuf::from(assert_cmd::cargo::cargo_bin!("lab"))
+        advertises: number != 0,
 }
 
 fn run(program: &str, arguments: &[&str]) {
