@@ -268,7 +268,7 @@ fn config_service(http: HttpConfig) -> BootServerPlan {
 fn dhcp(scenario: &Scenario, host: Ipv4Addr) -> DhcpConfig {
     let (first, last) = scenario.pool();
     DhcpConfig {
-        router: Some(host),
+        router: Some(scenario.way_out().unwrap_or(host)),
         dns: match scenario.network.names.is_empty() {
             true => Vec::new(),
             false => vec![host],

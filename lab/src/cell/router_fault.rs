@@ -78,7 +78,7 @@ fn is_around(leg: &Leg, address: Ipv4Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use boot_server_proto::mac::MacAddr;
-    use lab_model::scenario::RelayProgram;
+    use lab_model::scenario::{Outside, RelayProgram};
 
     use super::*;
     use crate::hosts::router::RelayJob;
@@ -104,9 +104,10 @@ mod tests {
                 server: Ipv4Addr::new(10, 20, 0, 1),
                 link_selection: false,
                 server_id_override: false,
-                flaw: None,
                 vpn: None,
+                flaw: None,
             }),
+            outside: Outside::Unreachable,
         };
         let link = Ipv4Addr::new(10, 20, 2, 1);
         let change = RouterChange {

@@ -162,9 +162,10 @@ fn router_job(scenario: &Scenario, router: &Router, first_bridge: &str, run_id: 
             server,
             link_selection: router.link_selection,
             server_id_override: router.server_id_override,
+            vpn: router.vpn.clone(),
             flaw: None,
         }),
-            vpn: router.vpn.clone(),
+        outside: router.outside.unwrap_or_default(),
     }
 }
 

@@ -12,7 +12,7 @@ use boot_server_proto::dhcp::Vpn;
 use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 use lab_model::fault::RelayFlaw;
-use lab_model::scenario::{BlockedPort, RelayProgram};
+use lab_model::scenario::{BlockedPort, Outside, RelayProgram};
 use serde::{Deserialize, Serialize};
 
 use super::{advertise, ip, relay, say_up};
@@ -27,6 +27,8 @@ pub struct RouterJob {
     /// Ports that the router does not forward to, in any direction.
     pub blocked: Vec<BlockedPort>,
     pub relay: Option<RelayJob>,
+    /// Answer to packets for addresses outside of the cell.
+    pub outside: Outside,
 }
 
 /// Attachment of a router to one network.
@@ -43,10 +45,10 @@ pub struct Leg {
     pub prefix: u8,
     /// MTU of both ends, in bytes; `None` for Ethernet's.
     pub mtu: Option<u16>,
-}
-
     /// True to send IPv6 router advertisements.
     pub advertises: bool,
+}
+
 /// DHCP relay of a router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayJob {
@@ -57,12 +59,12 @@ pub struct RelayJob {
     pub link_selection: bool,
     /// True to stand in as the server for clients, by option 82.11 (RFC 5107).
     pub server_id_override: bool,
+    /// VPN of all clients, named in option 82.151 (RFC 6607).
+    pub vpn: Option<Vpn>,
     pub flaw: Option<RelayFlaw>,
 }
 
 /// Configures the router in its own network namespace and works until it is killed.
-    /// VPN of all clients, named in option 82.151 (RFC 6607).
-    pub vpn: Option<Vpn>,
 pub(super) fn run(job: &RouterJob) -> io::Result<()> {
     ip(&["link", "set", "lo", "up"])?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
@@ -74,6 +76,13 @@ pub(super) fn run(job: &RouterJob) -> io::Result<()> {
     }
     for (subnet, hop) in &job.routes {
         ip(&["route", "add", &subnet.to_string(), "via", &hop.to_string()])?;
+    }
+    if job.outside == Outside::Silent {
+        // Without this route, the kernel answers "network unreachable".
+        ip(&["route", "add", "blackhole", "default"])?;
+    }
+    for leg in job.legs.iter().filter(|leg| leg.advertises) {
+        advertise::start(leg)?;
     }
     match &job.relay {
         Some(relay) => relay::run(relay, &job.legs),

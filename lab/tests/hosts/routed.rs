@@ -12,7 +12,7 @@ use lab::hosts::attachment::{Plug, Plugged};
 use lab::hosts::router::{Leg, RelayJob, RouterJob};
 use lab::hosts::simulated::machine::MachineJob;
 use lab::hosts::{StationJob, Task};
-use lab_model::scenario::{BlockedPort, Firmware, RelayProgram, Transport};
+use lab_model::scenario::{BlockedPort, Firmware, Outside, RelayProgram, Transport};
 use test_support::{has_program, is_in_network_namespace};
 use tokio::io::AsyncBufReadExt;
 
@@ -59,6 +59,10 @@ struct Racks {
 
 impl Racks {
     async fn new(relay: Option<RelayJob>, blocked: Vec<BlockedPort>) -> Racks {
+        Racks::with(relay, blocked, Outside::Unreachable).await
+    }
+
+    async fn with(relay: Option<RelayJob>, blocked: Vec<BlockedPort>, outside: Outside) -> Racks {
         run("ip", &["link", "set", "lo", "up"]);
         for bridge in ["servers", "rack1"] {
             let options = ["forward_delay", "0", "mcast_snooping", "0"];
@@ -78,6 +82,7 @@ impl Racks {
             routes: Vec::new(),
             blocked,
             relay,
+            outside,
         };
         let router = plug.start_router(job, &folder.path().join("router")).await;
         Racks {
@@ -112,12 +117,12 @@ fn leg(network: &str, number: u8) -> Leg {
         address: Ipv4Addr::new(10, 20, number, 254),
         prefix: 24,
         mtu: None,
+        advertises: number != 0,
     }
 }
 
 fn lab() -> PathBuf {
     PathBuf::from(assert_cmd::cargo::cargo_bin!("lab"))
-        advertises: number != 0,
 }
 
 fn run(program: &str, arguments: &[&str]) {
@@ -159,13 +164,13 @@ fn relay(program: RelayProgram) -> RelayJob {
         server: SERVER,
         link_selection: false,
         server_id_override: false,
+        vpn: None,
         flaw: None,
     }
 }
 
 /// Boots a machine in the rack up to its boot program, which comes by TFTP.
 fn boots_behind(relay: RelayJob) {
-        vpn: None,
     block_on(async {
         let racks = Racks::new(Some(relay), Vec::new()).await;
         let _server = boot_server(racks.folder.path());
@@ -264,6 +269,90 @@ fn start_router_blocked_port_is_not_forwarded_and_another_is() {
     });
 }
 
+/// Returns the output of a shell in the network namespace of a host.
+fn shell_at(host: &Plugged, script: &str) -> String {
+    let pid = host.child.id().unwrap().to_string();
+    let output = Command::new("nsenter")
+        .args(["--net", "--target", &pid, "bash", "-c", script])
+        .output()
+        .unwrap();
+    let (said, failed) = (output.stdout, output.stderr);
+    String::from_utf8([said, failed].concat()).unwrap()
+}
+
+#[test]
+fn start_router_address_outside_of_all_networks_is_unreachable_or_silent() {
+    if !is_in_network_namespace() {
+        return;
+    }
+    block_on(async {
+        let racks = Racks::new(None, Vec::new()).await;
+        let address = Some(Ipv4Addr::new(10, 20, 1, 50));
+        let host = racks.start(Task::Idle, address).await;
+        // RFC 5737: an address of documentation.
+        let connect = "ip route add default via 10.20.1.254; echo >/dev/tcp/203.0.113.9/80";
+        let said = shell_at(&host, connect);
+        assert!(said.contains("Network is unreachable"), "{said}");
+        assert_eq!(shell_at(&racks.router, "ip route show type blackhole"), "");
+    });
+}
+
+#[test]
+fn start_router_silent_way_out_drops_packets_for_all_other_addresses() {
+    if !is_in_network_namespace() {
+        return;
+    }
+    block_on(async {
+        let racks = Racks::with(None, Vec::new(), Outside::Silent).await;
+        let dropped = shell_at(&racks.router, "ip route show type blackhole");
+        assert_eq!(dropped.trim(), "blackhole default");
+        let asked = shell_at(
+            &racks.router,
+            "ip route get 203.0.113.9; ip route get 10.20.1.9",
+        );
+        assert!(
+            asked.contains("dev") && asked.contains("Invalid argument"),
+            "{asked}"
+        );
+    });
+}
+
+#[test]
+fn start_router_machine_that_solicits_a_router_hears_one() {
+    if !is_in_network_namespace() {
+        return;
+    }
+    block_on(async {
+        let racks = Racks::new(None, Vec::new()).await;
+        let address = Some(Ipv4Addr::new(10, 20, 1, 50));
+        let host = racks.start(Task::Idle, address).await;
+        let pid = host.child.id().unwrap().to_string();
+        let ask = ["--net", "--target", &pid, "python3", "-c", SOLICIT];
+        let output = Command::new("nsenter")
+            .args(ask)
+            .arg(&host.interface)
+            .output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.trim(), "02:00:00:00:09:01", "{failed}");
+    });
+}
+
+/// Sends a router solicitation from the interface of its argument, and prints the MAC of the router that advertises.
+const SOLICIT: &str = "import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86dd))
+s.bind((sys.argv[1], 0))
+s.settimeout(30)
+packet = bytes.fromhex('60000000 0008 3aff' + '00' * 16 + 'ff02' + '00' * 13 + '02' + '8500 7bb9 00000000')
+s.send(bytes.fromhex('333300000002 020000000001 86dd') + packet)
+while True:
+    frame = s.recv(2048)
+    if frame[54] == 134:
+        print(frame[6:12].hex(':'))
+        break
+";
+
 #[test]
 fn start_router_override_without_support_is_refused() {
     if !is_in_network_namespace() {
@@ -283,6 +372,7 @@ fn start_router_override_without_support_is_refused() {
             routes: Vec::new(),
             blocked: Vec::new(),
             relay: Some(relay),
+            outside: Outside::Unreachable,
         };
         let plug = Plug::new("t", "rack1").with_program(&lab());
         let started = plug.start_router(job, &folder.path().join("router")).await;

@@ -164,6 +164,8 @@ impl Cause {
         Cause::ScriptNotFound,
         Cause::KernelNotFound,
         Cause::InitrdNotFound,
+        Cause::OutsideAddress,
+        Cause::BootsFromOtherCard,
         Cause::TruncatedTransfer,
         Cause::StalledTransfer,
         Cause::TooLittleMemory,

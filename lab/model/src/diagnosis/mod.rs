@@ -30,6 +30,7 @@ mod kernel;
 mod link;
 mod nbp;
 mod proxy;
+mod outside;
 mod redirect;
 mod relay;
 mod restart;
@@ -127,6 +128,8 @@ const DETECTORS: &[Detector] = &[
     router::narrow,
     service::died,
     identity::duplicate_mac,
+    outside::address,
+    card::other,
     identity::impersonated,
     identity::borrowed,
     content::changed,

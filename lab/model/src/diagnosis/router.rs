@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::case::Case;
+use super::outside::is_outside;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, PacketContent, Protocol, Transfer, TransferEnd};
 use crate::scenario::Transport;
@@ -24,7 +25,7 @@ fn networks<'a>(case: &Case<'a>) -> Option<(&'a str, &'a str)> {
 }
 
 /// Returns the protocol and port of a request that waits for an answer.
-fn asked(packet: &Packet) -> Option<(Transport, u16)> {
+pub(super) fn asked(packet: &Packet) -> Option<(Transport, u16)> {
     match packet.what {
         PacketContent::TftpRequest { write: false, .. } => Some((Transport::Udp, packet.to.port?)),
         PacketContent::TcpSyn => Some((Transport::Tcp, packet.to.port?)),
@@ -50,6 +51,9 @@ pub(super) fn blocked(case: &Case) -> Option<Finding> {
         .collect();
     let first = *lost.first()?;
     let (from, to) = (first.from.address?, first.to.address?);
+    if is_outside(case, to) {
+        return None;
+    }
     let came = |address: IpAddr, packet: &Packet| {
         // In the machine's own network, the packet has the machine's MAC.
         packet.from.address == Some(address)

@@ -286,6 +286,9 @@ pub struct DhcpSaid {
     pub options: Vec<u8>,
 }
 
+        /// Unreachable IPv4 address, if the quoted packet contains it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Ipv4Addr>,
 impl DhcpSaid {
     /// True for a message of this type (option 53).
     #[must_use]

@@ -46,5 +46,5 @@ pub use service::{
     start_order,
 };
 pub use topology::{
-    BlockedPort, BlockedPortError, Network, Networks, Nic, RelayProgram, Router, Transport,
+    BlockedPort, BlockedPortError, Network, Networks, Nic, Outside, RelayProgram, Router, Transport,
 };

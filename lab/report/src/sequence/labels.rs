@@ -98,8 +98,12 @@ pub(crate) fn label(said: &PacketContent, from_machine: bool) -> Label {
         PacketContent::TcpReset => bad("Connection reset".into()),
         PacketContent::ArpRequest { address } => plain(format!("Who has {address}?")),
         PacketContent::ArpReply { address } => plain(format!("{address} is here")),
-        PacketContent::Unreachable { why, port } => Label {
-            details: detail("port", port.map(|port| port.to_string()).as_deref()),
+        PacketContent::Unreachable { why, port, address } => Label {
+            details: [
+                detail("host", address.map(|one| one.to_string()).as_deref()),
+                detail("port", port.map(|port| port.to_string()).as_deref()),
+            ]
+            .concat(),
             ..bad(format!("Unreachable: {why}"))
         },
         PacketContent::RouterSolicitation => plain("Router solicitation".into()),

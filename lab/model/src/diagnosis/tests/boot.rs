@@ -389,6 +389,7 @@ fn http_that_is_blocked_is_told_with_what_does_answer() {
         PacketContent::Unreachable {
             why,
             port: Some(8080),
+            address: None,
         },
     );
     story.is_explained(Cause::HttpBlocked, &["prohibited"]);

@@ -33,6 +33,7 @@ fn racked() -> Story {
         server_id_override: false,
         blocked: Vec::new(),
         addresses: BTreeMap::from([("servers".into(), ROUTER), ("rack1".into(), RACK)]),
+        outside: None,
     });
     scenario.network = Networks::with(servers, vec![rack]);
     for node in &mut scenario.nodes {

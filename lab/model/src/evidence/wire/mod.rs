@@ -278,6 +278,7 @@ fn icmp(version: Version, kind: u8, code: u8, quoted: &[u8]) -> Option<PacketCon
     Some(PacketContent::Unreachable {
         why: why.into(),
         port: packet::quoted_port(version, quoted),
+        address: packet::quoted_address(version, quoted),
     })
 }
 

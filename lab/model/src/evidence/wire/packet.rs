@@ -252,6 +252,12 @@ pub(super) fn quoted_port(version: Version, quoted: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(port.try_into().ok()?))
 }
 
+/// Returns the destination of a quoted IPv4 packet.
+pub(super) fn quoted_address(version: Version, quoted: &[u8]) -> Option<Ipv4Addr> {
+    let octets: [u8; 4] = quoted.get(16..20)?.try_into().ok()?;
+    matches!(version, Version::V4).then(|| Ipv4Addr::from(octets))
+}
+
 /// True unless the address is unspecified.
 pub(super) fn is_told(address: Ipv4Addr) -> bool {
     address != Ipv4Addr::UNSPECIFIED

@@ -77,7 +77,8 @@ fn a_port_nobody_listens_on_is_named() {
         wire.packets[0].what,
         PacketContent::Unreachable {
             why: "port unreachable".into(),
-            port: Some(69)
+            port: Some(69),
+            address: Some(SERVER.into())
         }
     );
 }

@@ -379,12 +379,9 @@ fn program_options(router: &DraftRouter, source: &Source) {
         ("server_id_override", given(&router.server_id_override)),
         ("vpn", vpn),
     ] {
-        if is_supported(key) {
-            continue;
-        }
-        if let Some(flag) = flag.as_ref().filter(|flag| flag.value) {
+        if let (false, Some(at)) = (is_supported(key), at) {
             source.clash(
-                (flag.at.clone(), "no effect"),
+                (at, "no effect"),
                 (program.at.clone(), "another program"),
                 Wrong::new(
                     format!("`{key}` has no effect on {}", program.value.name()),

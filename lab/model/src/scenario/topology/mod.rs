@@ -256,6 +256,10 @@ pub struct Router {
         inner(regex(pattern = "^(udp|tcp)/[0-9]{1,5}$"))
     )]
     pub blocked: Vec<BlockedPort>,
+    /// Answer to packets for addresses outside of the scenario's networks [default: `unreachable`]. In the first
+    /// network, a router with this key is the machines' default gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
     /// Own address in each network, by network [default: the last free address in the first network, the first
     /// free address in others].
     #[schemars(default)]
@@ -315,6 +319,27 @@ impl RelayProgram {
     fn is_ours(&self) -> bool {
         *self == RelayProgram::Ours
     }
+}
+
+/// Answer of a router to packets for addresses outside of the scenario's networks.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outside {
+    /// ICMP "network unreachable", as from a router without a default route.
+    #[default]
+    Unreachable,
+    /// None, as behind a NAT whose other side leads nowhere.
+    Silent,
+}
+
+impl Outside {
+    /// All answers, by the names in scenarios.
+    pub const ALL: [(&'static str, Outside); 2] = [
+        ("unreachable", Outside::Unreachable),
+        ("silent", Outside::Silent),
+    ];
 }
 
 /// Transport protocol of a blocked port.

@@ -65,6 +65,14 @@ impl Scenario {
         towards.or(routes.first()).map(|(_, hop)| *hop)
     }
 
+    /// Returns the address in the first network of the router that answers for all addresses outside of the scenario.
+    #[must_use]
+    pub fn way_out(&self) -> Option<Ipv4Addr> {
+        let mut routers = self.routers_of(&self.network);
+        let router = routers.find(|router| router.outside.is_some())?;
+        router.address_in(self.network.title())
+    }
+
     /// Returns the networks whose DHCP requests a router relays to this server, each with the relay's address.
     #[must_use]
     pub fn relayed_to(&self, server: Ipv4Addr) -> Vec<(&Network, Ipv4Addr)> {

@@ -14,7 +14,8 @@ use super::super::problem::{Located, Wrong};
 use super::super::read::{Item, Table};
 use super::super::text::word;
 use super::{
-    BlockedPort, MTU_MAX, MTU_MIN, Network, Networks, Nic, RelayProgram, Router, VLAN_MAX, VLAN_MIN,
+    BlockedPort, MTU_MAX, MTU_MIN, Network, Networks, Nic, Outside, RelayProgram, Router, VLAN_MAX,
+    VLAN_MIN,
 };
 
 /// Readable parts of a network.
@@ -141,8 +142,9 @@ pub(in crate::scenario) struct DraftRouter {
     pub(super) relay: Option<Located<RelayProgram>>,
     pub(super) link_selection: Option<Located<bool>>,
     pub(super) server_id_override: Option<Located<bool>>,
-    pub(super) blocked: Vec<BlockedPort>,
     pub(super) vpn: Option<Located<Vpn>>,
+    pub(super) blocked: Vec<BlockedPort>,
+    outside: Option<Outside>,
 }
 
 /// DHCP server of a relay, as written.
@@ -197,15 +199,19 @@ pub(in crate::scenario) fn router(item: &Item, number: usize) -> Option<DraftRou
             .and_then(|item| item.choice(&programs)),
         link_selection: flag("link_selection"),
         server_id_override: flag("server_id_override"),
+        vpn: table.optional("vpn").and_then(|item| item.parse(vpn)),
         blocked: table
             .optional("blocked")
-        vpn: table.optional("vpn").and_then(|item| item.parse(vpn)),
             .and_then(|item| item.list())
             .into_iter()
             .flatten()
             .filter_map(|item| item.parse(blocked_port))
             .map(|port| port.value)
             .collect(),
+        outside: table
+            .optional("outside")
+            .and_then(|item| item.choice(&Outside::ALL))
+            .map(|answer| answer.value),
     };
     table.finish();
     Some(router)
@@ -231,13 +237,14 @@ pub(in crate::scenario) fn build_routers(draft: &Draft, networks: &Networks) -> 
             .server_id_override
             .as_ref()
             .is_some_and(|one| one.value),
+        vpn: router.vpn.as_ref().map(|one| one.value.clone()),
         blocked: router.blocked.clone(),
+        outside: router.outside,
         addresses,
     };
     routers.map(build).collect()
 }
 
-        vpn: router.vpn.as_ref().map(|one| one.value.clone()),
 /// Returns each router's address in each network: the given one, else the last free address of the first network
 /// and the first free one of others.
 fn leg_addresses(draft: &Draft) -> Vec<BTreeMap<String, Ipv4Addr>> {
@@ -362,6 +369,11 @@ fn relay_target(text: &str) -> Result<RelayTarget, Wrong> {
     }
 }
 
+fn vpn(text: &str) -> Result<Vpn, Wrong> {
+    text.parse::<Vpn>()
+        .map_err(|error| Wrong::new(error.to_string(), error.help()))
+}
+
 fn blocked_port(text: &str) -> Result<BlockedPort, Wrong> {
     let help = "use a protocol and a port, e.g. `udp/69` or `tcp/8080`";
     text.parse::<BlockedPort>()
@@ -369,11 +381,6 @@ fn blocked_port(text: &str) -> Result<BlockedPort, Wrong> {
 }
 
 /// Parses the name of a network interface, by Linux's rules (`dev_valid_name` in `net/core/dev.c`).
-fn vpn(text: &str) -> Result<Vpn, Wrong> {
-    text.parse::<Vpn>()
-        .map_err(|error| Wrong::new(error.to_string(), error.help()))
-}
-
 fn interface(text: &str) -> Result<String, Wrong> {
     let sound = text
         .bytes()

@@ -1,6 +1,7 @@
 //! Topologies that are read as written, and mistakes in them.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use super::super::tests::{parse, render};
 use super::*;
@@ -94,7 +95,6 @@ fn topology_is_read_with_its_defaults() {
 }
 
 #[test]
-#[test]
 fn router_with_a_vpn_and_a_way_out_is_read_and_written_again() {
     let keys = "relay_to = \"servers\"\nvpn = \"hex:00005e00000001\"\noutside = \"silent\"";
     let scenario = parse(&RACKS.replacen("relay_to = \"servers\"", keys, 1)).unwrap();
@@ -119,6 +119,7 @@ fn vpn_of_another_relay_program_without_a_relay_or_malformed_is_refused() {
     assert!(report(relay, "vpn = \"blue\"").contains("`vpn` without `relay_to`"));
 }
 
+#[test]
 fn pool_of_a_network_leaves_out_its_routers() {
     let scenario = racks();
     let pool = |name| {
