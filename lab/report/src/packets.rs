@@ -129,6 +129,7 @@ mod tests {
         wire.packets.push(Packet {
             at_us: 1_000_000,
             frame: 1,
+            network: None,
             from: machine.clone(),
             to: host.clone(),
             direction: None,
@@ -147,6 +148,7 @@ mod tests {
             start_us: 1_500_000,
             end_us: 2_500_000,
             frame: 2,
+            network: None,
             bytes: 14_000_000,
             announced: None,
             retransmits: 0,

@@ -58,6 +58,7 @@ impl Story {
         self.wire.packets.push(Packet {
             at_us,
             frame,
+            network: None,
             from,
             to,
             direction: None,
@@ -144,6 +145,7 @@ impl Story {
             start_us,
             end_us: start_us + 50_000,
             frame,
+            network: None,
             bytes,
             announced: Some(bytes),
             retransmits: 0,
@@ -183,6 +185,7 @@ impl Story {
             start_us,
             end_us: start_us + bytes / 20,
             frame,
+            network: None,
             bytes: if whole { bytes } else { bytes / 3 },
             announced: Some(bytes),
             retransmits: 2,

@@ -10,7 +10,7 @@ use boot_server::config::{
 use boot_server::policy::SHIM;
 use lab_model::evidence::saved::CAPTURES_FOLDER;
 use lab_model::scenario::{
-    DhcpService, EfiLoader, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
+    DhcpService, EfiLoader, Network, Node, PixiecoreService, ProxyDhcpService, Router, Scenario,
 };
 
 use super::message::Job;
@@ -46,13 +46,9 @@ pub fn captures(
         return Vec::new();
     }
     let capture = |one: &Network| {
-        let further = topology::further_name(scenario, one.name.as_deref(), &job.run_id);
-        let name = match further.is_some() {
-            true => one.title(),
-            false => NETWORK,
-        };
+        let name = capture_name(scenario, one);
         let spec = CaptureSpec {
-            interface: further.unwrap_or_else(|| network.bridge.clone()),
+            interface: bridge_of(scenario, one, &job.run_id),
             file: job
                 .artifacts
                 .join(CAPTURES_FOLDER)
@@ -76,6 +72,22 @@ pub fn captures(
         (name.to_owned(), spec)
     };
     scenario.network.iter().map(capture).collect()
+}
+
+/// Returns the name of a network's capture, without its extension.
+#[must_use]
+pub fn capture_name<'n>(scenario: &Scenario, one: &'n Network) -> &'n str {
+    match one.subnet == scenario.network.subnet {
+        true => NETWORK,
+        false => one.title(),
+    }
+}
+
+/// Returns the name of a network's bridge.
+#[must_use]
+pub fn bridge_of(scenario: &Scenario, one: &Network, run_id: &str) -> String {
+    let further = topology::further_name(scenario, one.name.as_deref(), run_id);
+    further.unwrap_or_else(|| network(scenario, run_id).bridge)
 }
 
 /// Returns the scenario's network, with names that contain the run id.
@@ -296,6 +308,9 @@ fn relayed_pools(scenario: &Scenario, host: Ipv4Addr) -> Vec<PoolConfig> {
     let relayed = scenario.relayed_to(host).into_iter();
     let pool = |(network, relay): (&Network, Ipv4Addr)| {
         let (first, last) = scenario.pool_of(network);
+        let is_leg = |router: &&Router| router.address_in(network.title()) == Some(relay);
+        let router = scenario.routers.iter().find(is_leg);
+        let vpn = router.and_then(|router| router.vpn.as_ref());
         PoolConfig {
             subnet: network.subnet,
             first,
@@ -307,11 +322,8 @@ fn relayed_pools(scenario: &Scenario, host: Ipv4Addr) -> Vec<PoolConfig> {
             mtu: network.mtu,
             lease_seconds: LEASE_SECONDS,
             options: RawOptions::new(),
+            vpn: vpn.map(ToString::to_string),
         }
-        let is_leg = |router: &&Router| router.address_in(network.title()) == Some(relay);
-        let router = scenario.routers.iter().find(is_leg);
-        let vpn = router.and_then(|router| router.vpn.as_ref());
     };
     relayed.map(pool).collect()
 }
-            vpn: vpn.map(ToString::to_string),

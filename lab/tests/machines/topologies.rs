@@ -1,5 +1,6 @@
 //! Bundled topologies with simulated machines: racks whose routers relay DHCP to one server.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use lab_model::evidence::saved;
@@ -13,12 +14,12 @@ fn two_racks_boot_through_their_relays_and_lease_from_a_pool_each() {
         let copy = scenarios.copy(&format!("topologies/{name}"), name);
         copy.edit_toml(|scenario| {
             scenario.insert("machines".into(), "simulated".into());
-        });
             if name == "two-racks" {
                 // The boot server has a pool in this VPN, and the relay passes on no other answer.
                 let router = scenario["router"][0].as_table_mut().unwrap();
                 router.insert("vpn".into(), "blue".into());
             }
+        });
     }
     let output = scenarios.lab_run().output().unwrap();
     let all = printed(&output);
@@ -34,6 +35,10 @@ fn two_racks_boot_through_their_relays_and_lease_from_a_pool_each() {
                 let rack = format!("{subnet}{rack}.");
                 assert!(address.to_string().starts_with(&rack), "{unit}: {address}");
             }
+            // Frame numbers are those of each network's capture.
+            let networks = attempt.wire.packets.iter();
+            let networks: BTreeSet<_> = networks.flat_map(|one| one.network.as_deref()).collect();
+            assert_eq!(networks, BTreeSet::from(["rack1", "rack2", "servers"]));
         }
     }
     // A capture for each network, under the name of the network; the first is that of every cell.

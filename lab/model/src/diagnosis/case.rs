@@ -330,7 +330,7 @@ impl<'a> Case<'a> {
     pub(super) fn when(&self, packet: &Packet) -> String {
         let time = self.time(packet.at_us);
         match frame_in(self.wire(), packet) {
-            Some(frame) => format!("at {time} (frame {frame})"),
+            Some(frame) => format!("at {time} ({frame})"),
             None => format!("at {time}"),
         }
     }
@@ -350,7 +350,7 @@ pub(super) fn proof(stage_event: &StageEvent) -> Proof {
     Proof {
         service: None,
         at_us: Some(stage_event.at_us),
-        frame: stage_event.frame,
+        frame: stage_event.frame.clone(),
         text: stage_event.text.clone(),
     }
 }

@@ -5,7 +5,7 @@ use boot_server_events::BootEvent;
 use super::case::Case;
 use super::config::requests;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, PacketContent};
+use crate::evidence::packet::{Frame, Packet, PacketContent};
 use crate::timeline::StageName;
 use crate::timeline::signatures::Clue;
 
@@ -18,13 +18,13 @@ const URL_KEYS: &[&str] = &[
 ];
 
 /// Returns the config URLs on the kernel's command line, from the console or the boot script.
-fn urls<'a>(case: &Case<'a>) -> Vec<(u64, &'a str, Option<u64>)> {
-    let mut urls: Vec<(u64, &str, Option<u64>)> = Vec::new();
+fn urls<'a>(case: &Case<'a>) -> Vec<(u64, &'a str, Option<Frame>)> {
+    let mut urls: Vec<(u64, &str, Option<Frame>)> = Vec::new();
     let lines = case.console().map(|(at_us, line)| (at_us, line, None));
     let scripts = case.received().filter_map(|packet| match &packet.what {
         PacketContent::HttpResponse {
             body: Some(body), ..
-        } => Some((packet.at_us, body.as_str(), Some(packet.frame))),
+        } => Some((packet.at_us, body.as_str(), Some(packet.into()))),
         _ => None,
     });
     for (at_us, text, frame) in lines.chain(scripts) {
@@ -34,7 +34,7 @@ fn urls<'a>(case: &Case<'a>) -> Vec<(u64, &'a str, Option<u64>)> {
             };
             let url = rest.split_whitespace().next().unwrap_or_default();
             if url.starts_with("http") && !urls.iter().any(|(_, known, _)| *known == url) {
-                urls.push((at_us, url, frame));
+                urls.push((at_us, url, frame.clone()));
             }
         }
     }
@@ -58,10 +58,10 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
             weight,
         })
     };
-    let as_seen = |(at_us, url, frame): &(u64, &str, Option<u64>)| Proof {
+    let as_seen = |(at_us, url, frame): &(u64, &str, Option<Frame>)| Proof {
         service: None,
         at_us: Some(*at_us),
-        frame: *frame,
+        frame: frame.clone(),
         text: format!("the kernel is told {url}"),
     };
     // The machine requested something that is not a config.

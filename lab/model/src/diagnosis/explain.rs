@@ -251,10 +251,10 @@ fn finding_lines(number: usize, finding: &Finding, zero_us: u64) -> Vec<String> 
 
 fn proof_lines(proof: &Proof, zero_us: u64) -> Vec<String> {
     let time = proof.at_us.map(|at_us| seconds(at_us, zero_us));
-    let place = match (time, proof.frame) {
-        (Some(time), Some(frame)) => format!("{time:.2} frame {frame}: "),
+    let place = match (time, &proof.frame) {
+        (Some(time), Some(frame)) => format!("{time:.2} {frame}: "),
         (Some(time), None) => format!("{time:.2}: "),
-        (None, Some(frame)) => format!("frame {frame}: "),
+        (None, Some(frame)) => format!("{frame}: "),
         (None, None) => String::new(),
     };
     let mut rows = proof.text.lines();
@@ -290,7 +290,8 @@ fn stage_lines(stage: &Stage, zero_us: u64) -> Vec<String> {
             };
             let frame = stage_event
                 .frame
-                .map_or_else(String::new, |frame| format!(" (frame {frame})"));
+                .as_ref()
+                .map_or_else(String::new, |frame| format!(" ({frame})"));
             lines.push(format!("      {mark} {}{frame}", stage_event.text));
         }
     }

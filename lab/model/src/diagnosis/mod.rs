@@ -10,6 +10,7 @@
 
 mod ack;
 pub mod capture;
+mod card;
 mod case;
 mod cause;
 mod chainload;
@@ -48,6 +49,7 @@ pub use judged::{JudgedNode, judge_attempt, judge_node};
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::packet::Frame;
 use crate::evidence::saved::Attempt;
 use crate::scenario::{Node, Scenario};
 use crate::timeline::Timeline;
@@ -76,9 +78,9 @@ pub struct Proof {
     /// Time in microseconds since the Unix epoch; `None` for a missing observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_us: Option<u64>,
-    /// Frame number in the capture, if the evidence is a packet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frame: Option<u64>,
+    /// Place in the captures, if the evidence is a packet.
+    #[serde(flatten)]
+    pub frame: Option<Frame>,
     /// Service of the user that printed something at that time, for a link to its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,

@@ -146,7 +146,7 @@ pub(super) fn narrow(case: &Case) -> Option<Finding> {
     }));
     evidence.push(Proof {
         at_us: Some(sent.start_us),
-        frame: Some(sent.frame),
+        frame: Some(sent.into()),
         service: None,
         text: format!(
             "{name} in {servers}: {} bytes sent, {} blocks repeated",

@@ -3,6 +3,7 @@
 //! Packets are read from the capture, live or saved, so that `lab run` and `lab explain` use the same bytes. The
 //! data packets of a transfer are not listed, but summarised in one [`Transfer`].
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use boot_server_proto::dhcp::MessageType;
@@ -98,6 +99,23 @@ impl Wire {
         self.damage = self.damage.take().or(later.damage);
     }
 
+    /// Sets the network of all packets and transfers.
+    pub(super) fn set_network(&mut self, network: &str) {
+        for packet in &mut self.packets {
+            packet.network = Some(network.to_owned());
+        }
+        for transfer in &mut self.transfers {
+            transfer.network = Some(network.to_owned());
+        }
+    }
+
+    /// Removes the packets and transfers of all other networks, if the attempt has several captures.
+    pub fn keep_network(&mut self, network: &str) {
+        let is_of = |of: &Option<String>| of.as_deref().is_none_or(|of| of == network);
+        self.packets.retain(|packet| is_of(&packet.network));
+        self.transfers.retain(|transfer| is_of(&transfer.network));
+    }
+
     /// Returns the last address that DHCP assigned to a client.
     #[must_use]
     pub fn address_of(&self, mac: &str) -> Option<Ipv4Addr> {
@@ -119,12 +137,54 @@ pub struct Packet {
     pub at_us: u64,
     /// Number in the capture, from 1, as in Wireshark.
     pub frame: u64,
+    /// Network of the capture, if an attempt has several captures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     pub from: Endpoint,
     pub to: Endpoint,
     /// Direction at the machine's own port; `None` if the capture does not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     pub what: PacketContent,
+}
+
+/// Place of a frame in the captures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Frame {
+    /// Frame number in the capture, if the evidence is a packet.
+    #[serde(rename = "frame")]
+    pub number: u64,
+    /// Network of the capture, if the attempt has several captures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+}
+
+impl From<&Packet> for Frame {
+    fn from(packet: &Packet) -> Frame {
+        Frame {
+            number: packet.frame,
+            network: packet.network.clone(),
+        }
+    }
+}
+
+impl From<&Transfer> for Frame {
+    fn from(transfer: &Transfer) -> Frame {
+        Frame {
+            number: transfer.frame,
+            network: transfer.network.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "frame {}", self.number)?;
+        match &self.network {
+            Some(network) => write!(f, " of {network}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Direction of a frame at a machine's own port, as the port saw it, regardless of the frame's addresses.
@@ -226,6 +286,9 @@ pub enum PacketContent {
         why: String,
         /// Unreachable port, if the quoted packet contains it.
         port: Option<u16>,
+        /// Unreachable IPv4 address, if the quoted packet contains it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Ipv4Addr>,
     },
     /// IPv6 router solicitation.
     RouterSolicitation,
@@ -286,9 +349,6 @@ pub struct DhcpSaid {
     pub options: Vec<u8>,
 }
 
-        /// Unreachable IPv4 address, if the quoted packet contains it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        address: Option<Ipv4Addr>,
 impl DhcpSaid {
     /// True for a message of this type (option 53).
     #[must_use]
@@ -319,6 +379,9 @@ pub struct Transfer {
     pub end_us: u64,
     /// Frame number of the first packet.
     pub frame: u64,
+    /// Network of the capture, if an attempt has several captures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Bytes of the file that were sent, without retransmissions.
     pub bytes: u64,
     /// Announced size (`tsize`, `Content-Length`), in bytes.

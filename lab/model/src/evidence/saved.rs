@@ -25,7 +25,7 @@ use thiserror::Error;
 use super::beside::Beside;
 use super::wire::{self, CaptureError};
 use super::{Record, packet::Wire};
-use crate::scenario::{Firmware, InvalidScenario, Scenario};
+use crate::scenario::{Firmware, InvalidScenario, Network, Scenario};
 use crate::untrusted::{Folder, Kind, Refused};
 
 /// File name of the scenario with all defaults.
@@ -357,7 +357,8 @@ pub fn ports(folder: &Path) -> Result<BTreeMap<String, Wire>, SavedError> {
     Ok(ports)
 }
 
-/// Reads the captures of all networks of the attempt in `folder`. Frame numbers are those of each capture.
+/// Reads the captures of all networks of the attempt in `folder`. Frame numbers are those of each capture; if there
+/// are several, packets name the network of theirs.
 ///
 /// # Errors
 /// [`SavedError`] if a capture is malformed or cannot be read.
@@ -393,18 +394,22 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
         .cloned()
         .collect();
     paths.sort();
+    let has_several = paths.len() > 1;
     let mut wire = Wire::default();
     for path in paths {
         let name = Path::new(path.file_name().unwrap_or_default());
         let file = nets
             .file(name, CAPTURE_LIMIT_BYTES)
             .map_err(|error| failed(&path, error))?;
-        let one = match wire::read(file) {
+        let mut one = match wire::read(file) {
             Ok(one) => one,
             // The lab was killed before the header reached the disk.
             Err(CaptureError::Empty) => continue,
             Err(source) => return Err(SavedError::Capture { path, source }),
         };
+        if has_several {
+            one.set_network(&network_of(attempt, name));
+        }
         wire.packets.extend(one.packets);
         wire.transfers.extend(one.transfers);
         wire.frames += one.frames;
@@ -419,6 +424,17 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
     wire.packets.sort_by_key(|packet| packet.at_us);
     wire.transfers.sort_by_key(|transfer| transfer.start_us);
     Ok(wire)
+}
+
+/// Returns the name of the network of a capture: that of its file, except for the first network.
+fn network_of(attempt: &Path, capture: &Path) -> String {
+    let name = capture.to_string_lossy();
+    let name = name.split(".pcapng").next().unwrap_or_default();
+    let first = || scenario(attempt).ok()?.network.name.clone();
+    match name == Network::UNNAMED {
+        true => first().unwrap_or_else(|| name.to_owned()),
+        false => name.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::evidence::packet::Frame;
 use crate::evidence::simulated::Report;
 use crate::evidence::{DhcpKind, GaveUp};
 use serde::{Deserialize, Serialize};
@@ -249,9 +250,9 @@ pub struct StageEvent {
     /// Source of the observation.
     #[serde(default)]
     pub origin: Origin,
-    /// Number of the packet in the capture.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frame: Option<u64>,
+    /// Place of the packet in the captures.
+    #[serde(flatten)]
+    pub frame: Option<Frame>,
     /// Meaning for the stage.
     pub outcome: Outcome,
     /// Requested file or path, without a leading slash.

@@ -11,7 +11,7 @@ use boot_server_events::BootEvent;
 
 use super::named::Named;
 use crate::evidence::packet::{
-    DhcpSaid, Direction, Endpoint, Packet, PacketContent, Transfer, Wire,
+    DhcpSaid, Direction, Endpoint, Frame, Packet, PacketContent, Transfer, Wire,
 };
 use crate::scenario::Scenario;
 
@@ -83,8 +83,8 @@ impl<'w> View<'w> {
         self.own_xids.is_some()
     }
 
-    /// Returns the frame number in the capture of the whole network.
-    pub(super) fn frame(&self, packet: &Packet) -> Option<u64> {
+    /// Returns the place in the capture of the whole network.
+    pub(super) fn frame(&self, packet: &Packet) -> Option<Frame> {
         frame_in(self.segment, packet)
     }
 
@@ -217,28 +217,28 @@ pub(super) fn is_same_peer(one: Option<SocketAddr>, other: Option<SocketAddr>) -
 /// Maximum time between one frame at a machine's port and on the network.
 const SAME_FRAME_US: u64 = 100_000;
 
-/// Returns the number of a packet in the capture of the whole network, which users open. Packets of a port have
+/// Returns the place of a packet in the capture of its whole network, which users open. Packets of a port have
 /// separate numbers.
-pub(crate) fn frame_in(segment: &Wire, packet: &Packet) -> Option<u64> {
+pub(crate) fn frame_in(segment: &Wire, packet: &Packet) -> Option<Frame> {
     if packet.direction.is_none() {
-        return Some(packet.frame);
+        return Some(packet.into());
     }
     near(&segment.packets, packet.at_us, |one| one.at_us)
         .iter()
         .filter(|one| one.what == packet.what && one.from == packet.from)
         .min_by_key(|one| one.at_us.abs_diff(packet.at_us))
-        .map(|one| one.frame)
+        .map(Frame::from)
 }
 
-/// Returns the number of a transfer's first packet in the capture of the whole network.
-pub(crate) fn first_frame_in(segment: &Wire, transfer: &Transfer) -> Option<u64> {
+/// Returns the place of a transfer's first packet in the capture of the whole network.
+pub(crate) fn first_frame_in(segment: &Wire, transfer: &Transfer) -> Option<Frame> {
     if transfer.direction.is_none() {
-        return Some(transfer.frame);
+        return Some(transfer.into());
     }
     near(&segment.transfers, transfer.start_us, |one| one.start_us)
         .iter()
         .find(|one| one.name == transfer.name && one.to == transfer.to)
-        .map(|one| one.frame)
+        .map(Frame::from)
 }
 
 /// Returns the entries around that time from a list in the order of time.

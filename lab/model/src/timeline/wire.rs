@@ -98,7 +98,7 @@ fn across(packet: &Packet, said: &DhcpSaid) -> Entry {
     Entry {
         stage: StageName::Dhcp,
         stage_event: StageEvent {
-            frame: Some(packet.frame),
+            frame: Some(packet.into()),
             ..StageEvent::new(packet.at_us, Origin::Wire, Outcome::Noted, fact)
         },
         took_us: 0,
@@ -125,7 +125,7 @@ pub(super) fn merge(told: &mut Vec<Entry>, seen: Vec<Entry>) {
                     *taken = true;
                 }
                 if let Some(other) = told.get_mut(index) {
-                    other.stage_event.frame = entry.stage_event.frame;
+                    other.stage_event.frame = entry.stage_event.frame.clone();
                     other.stage_event.text.push_str(&entry.on_the_wire);
                 }
             }

@@ -1,6 +1,7 @@
 //! Causes of a machine's failure, best first, each with evidence and remedy.
 
 use lab_model::diagnosis::{Finding, Proof};
+use lab_model::evidence::packet::Frame;
 use maud::{Markup, html};
 
 use super::link::row_id;
@@ -49,21 +50,29 @@ fn likelihood(weight: u8) -> &'static str {
     }
 }
 
+/// Returns the text of a link to a packet.
+fn numbered(frame: &Frame) -> String {
+    let network = frame.network.as_deref();
+    let network = network.map_or_else(String::new, |network| format!(" of {network}"));
+    format!("packet #{}{network}", frame.number)
+}
+
 /// Renders a piece of evidence, linked to its packet.
 fn evidence(machine: &Machine, proof: &Proof) -> Markup {
     let when = proof.at_us.map(|at_us| time(machine.zero_us(), at_us));
-    let row = proof.frame.and_then(|frame| machine.diagram.row_of(frame));
+    let row = proof.frame.as_ref();
+    let row = row.and_then(|frame| machine.diagram.row_of(frame));
     html! {
         @if let Some(when) = when { span.t { (when) " s" } " " }
         (clean(&proof.text))
         @if let Some((name, id)) = services::printed(machine, proof) {
             " " a href={ "#" (id) } { "log of " (name) }
         }
-        @if let Some(frame) = proof.frame {
+        @if let Some(frame) = &proof.frame {
             " "
             @match row {
-                Some(row) => a href={ "#" (row_id(machine, row)) } { "packet #" (frame) },
-                None => span.t { "packet #" (frame) },
+                Some(row) => a href={ "#" (row_id(machine, row)) } { (numbered(frame)) },
+                None => span.t { (numbered(frame)) },
             }
         }
     }

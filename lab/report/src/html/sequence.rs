@@ -3,6 +3,7 @@
 //! Arrows are placed by percentages and text wraps, so that the diagram adapts to the screen. Screen readers see
 //! a list of sentences.
 
+use lab_model::evidence::packet::Frame;
 use maud::{Markup, html};
 
 use super::link::row_id;
@@ -140,8 +141,18 @@ fn when(zero_us: u64, row: &Row) -> Markup {
     html! {
         span.when {
             span.t { (time(zero_us, row.at_us)) }
-            @if let Some(frame) = row.frames.first() { small title="frame in the capture" { "#" (frame) } }
+            @if let Some(frame) = row.frames.first() {
+                small title=(captured(frame)) { "#" (frame.number) }
+            }
         }
+    }
+}
+
+/// Describes the number of a frame.
+fn captured(frame: &Frame) -> String {
+    match &frame.network {
+        Some(network) => format!("frame in the capture of {network}"),
+        None => "frame in the capture".to_owned(),
     }
 }
 

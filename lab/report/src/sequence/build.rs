@@ -52,6 +52,7 @@ pub fn build(wire: &Wire, mac: &str, relays: &[Relay], moments: &[Moment]) -> Di
     for transfer in &transfers {
         let head = packets.iter().find(|packet| {
             packet.frame == transfer.frame
+                && packet.network == transfer.network
                 && concerns(packet, &transfer.to.mac)
                 && matches!(packet.what, PacketContent::HttpResponse { .. })
         });
@@ -138,7 +139,7 @@ fn message_row(packet: &Packet, mac: &str, lanes: &Lanes, silent: &HashSet<Packe
     };
     Row {
         at_us: packet.at_us,
-        frames: vec![packet.frame],
+        frames: vec![packet.into()],
         what: Shown::Message(Message {
             from,
             to,
@@ -168,7 +169,7 @@ fn transfer_row(transfer: &Transfer, lanes: &Lanes, head: Option<&Packet>) -> Ro
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
     Row {
         at_us: transfer.start_us,
-        frames: vec![transfer.frame],
+        frames: vec![transfer.into()],
         what: Shown::Transfer(TransferShown {
             from: lanes.sender(transfer),
             to: 0,

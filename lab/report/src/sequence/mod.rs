@@ -10,6 +10,8 @@ mod lanes;
 #[cfg(test)]
 mod tests;
 
+use lab_model::evidence::packet::Frame;
+
 pub use build::{Moment, build};
 pub(crate) use labels::label;
 pub use lanes::Relay;
@@ -26,8 +28,8 @@ pub struct Diagram {
 impl Diagram {
     /// Returns the index of the row that shows this frame of the capture.
     #[must_use]
-    pub fn row_of(&self, frame: u64) -> Option<usize> {
-        self.rows.iter().position(|row| row.frames.contains(&frame))
+    pub fn row_of(&self, frame: &Frame) -> Option<usize> {
+        self.rows.iter().position(|row| row.frames.contains(frame))
     }
 }
 
@@ -80,8 +82,8 @@ impl Role {
 pub struct Row {
     /// Time in microseconds since the Unix epoch.
     pub at_us: u64,
-    /// Frames of the capture that the row represents.
-    pub frames: Vec<u64>,
+    /// Frames of the captures that the row represents.
+    pub frames: Vec<Frame>,
     pub what: Shown,
 }
 

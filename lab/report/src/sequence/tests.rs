@@ -94,9 +94,13 @@ fn a_machine_that_nobody_answers_has_a_lane_to_ask_into() {
     let diagram = diagram(&story);
     assert_eq!(told(&diagram), ["machine>DHCP Discover x4 Unanswered"]);
     assert_eq!(diagram.lanes[1].address, None);
-    let frames = &diagram.rows[0].frames;
-    assert_eq!(frames, &[1, 2, 3, 4], "each can still be linked to");
-    assert_eq!(diagram.row_of(3), Some(0));
+    let frames = diagram.rows[0].frames.iter();
+    let numbers: Vec<u64> = frames.map(|frame| frame.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4], "each can still be linked to");
+    let mut frame = diagram.rows[0].frames[2].clone();
+    assert_eq!(diagram.row_of(&frame), Some(0));
+    frame.network = Some("rack1".into());
+    assert_eq!(diagram.row_of(&frame), None, "a frame of another capture");
 }
 
 #[test]

@@ -229,6 +229,7 @@ fn crowd(machines: u32) -> Wire {
         wire.packets.push(Packet {
             at_us: frame * 1000,
             frame,
+            network: None,
             from,
             to,
             direction: None,
@@ -267,6 +268,7 @@ fn work_for_one_machine_with_endless_packets_is_bounded() {
         wire.packets.push(Packet {
             at_us: frame * 1000,
             frame,
+            network: None,
             ..one.clone()
         });
     }

@@ -126,6 +126,7 @@ impl Story {
         wire.packets.push(Packet {
             at_us,
             frame,
+            network: None,
             from,
             to,
             direction: None,
@@ -147,6 +148,7 @@ impl Story {
             start_us,
             end_us: start_us + seconds * 1_000_000,
             frame: wire.frames,
+            network: None,
             bytes: 1000,
             announced: Some(1_000_000),
             retransmits: 0,

@@ -30,7 +30,8 @@ fn discovers_without_an_answer_are_a_network_without_a_dhcp_server() {
         "nobody offered",
     ];
     let finding = alone("ipxe-chainload").is_explained(Cause::NoDhcpServer, &words);
-    assert_eq!(finding.evidence[0].frame, Some(1));
+    let frame = finding.evidence[0].frame.as_ref();
+    assert_eq!(frame.map(|frame| frame.number), Some(1));
     assert!(finding.weight >= 90);
 }
 

@@ -72,6 +72,7 @@ impl Story {
             at_us,
             frame: port.frames,
             from,
+            network: None,
             to,
             direction: Some(direction),
             what,

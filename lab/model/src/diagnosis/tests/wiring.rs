@@ -140,6 +140,7 @@ impl Wiring<'_> {
         self.wire.packets.push(Packet {
             at_us,
             frame,
+            network: None,
             from,
             to,
             direction: None,
@@ -267,6 +268,7 @@ impl Wiring<'_> {
             start_us: at_us - 10_000,
             end_us: at_us,
             frame: self.wire.frames,
+            network: None,
             bytes,
             announced: Some(bytes),
             retransmits: 0,

@@ -202,6 +202,7 @@ impl Reader {
                         start_us: datagram.at_us,
                         end_us: datagram.at_us,
                         frame: datagram.frame,
+                        network: None,
                         bytes: 0,
                         announced: *length,
                         retransmits: 0,

@@ -292,6 +292,7 @@ impl Wire {
         self.packets.push(Packet {
             at_us: datagram.at_us,
             frame: datagram.frame,
+            network: None,
             from: datagram.from.clone(),
             to: datagram.to.clone(),
             direction: datagram.direction,

@@ -316,6 +316,7 @@ impl Session {
                 start_us: datagram.at_us,
                 end_us: datagram.at_us,
                 frame: datagram.frame,
+                network: None,
                 bytes: 0,
                 announced: self.announced,
                 retransmits: 0,

@@ -10,6 +10,7 @@ use clap::Args;
 use ipnet::Ipv4Net;
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::{saved, wire};
+use lab_model::scenario::{Network, Scenario};
 use lab_model::untrusted::Folder;
 use lab_report::exit_code::ExitCode;
 use lab_report::packets::PacketLines;
@@ -37,6 +38,9 @@ pub(in crate::cli) struct CaptureArguments {
     /// Write a pcapng file instead of text; `-` is standard output: `lab capture -f -w - | wireshark -k -i -`
     #[arg(long, short, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Network whose packets are shown or written [default: all, and the first for --write and --follow]
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
     /// Keep every frame whole; without it, only the beginning of file transfers is kept
     #[arg(long, requires = "follow")]
     full: bool,
@@ -56,15 +60,20 @@ struct Inside {
 /// Shows or writes the packets.
 pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<ExitCode, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
+    let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
+    let network = network_of(&scenario, arguments.network.as_deref())?;
     match (arguments.follow, &arguments.write) {
         (false, None) => {
-            let wire = saved::captures(&lab.artifacts).map_err(|error| failed(&error))?;
+            let mut wire = saved::captures(&lab.artifacts).map_err(|error| failed(&error))?;
+            if arguments.network.is_some() {
+                wire.keep_network(network.title());
+            }
             follow::say(&lines_of(&lab).fresh(&wire))?;
             Ok(ExitCode::Ok)
         }
         (false, Some(file)) => {
             let folder = lab.artifacts.join(saved::CAPTURES_FOLDER);
-            let name = format!("{}.pcapng.gz", plan::NETWORK);
+            let name = format!("{}.pcapng.gz", plan::capture_name(&scenario, network));
             let capture = Folder::open(&folder)
                 .and_then(|nets| nets.file(Path::new(&name), u64::MAX))
                 .map_err(|error| failed(&format!("{}/{name}: {error}", folder.display())))?;
@@ -72,7 +81,7 @@ pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<E
             pass(&mut plain.take(WRITTEN_LIMIT_BYTES), file)
         }
         (true, None) => {
-            let (mut child, frames) = start(&lab, arguments.full)?;
+            let (mut child, frames) = start(&lab, &scenario, network, arguments.full)?;
             let mut lines = lines_of(&lab);
             let mut said = Ok(true);
             let followed = wire::follow(frames, |wire: &Wire| {
@@ -90,12 +99,30 @@ pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<E
             Ok(ExitCode::Ok)
         }
         (true, Some(file)) => {
-            let (child, mut frames) = start(&lab, arguments.full)?;
+            let (child, mut frames) = start(&lab, &scenario, network, arguments.full)?;
             let passed = pass(&mut frames, file);
             end(child);
             passed
         }
     }
+}
+
+/// Returns the network of this name; without a name the first one.
+fn network_of<'s>(scenario: &'s Scenario, name: Option<&str>) -> Result<&'s Network, CliError> {
+    let Some(name) = name else {
+        return Ok(&scenario.network);
+    };
+    let mut networks = scenario.network.iter();
+    networks
+        .find(|network| network.title() == name)
+        .ok_or_else(|| {
+            let titles: Vec<&str> = scenario.network.iter().map(Network::title).collect();
+            let known = titles.join(", ");
+            refuse(
+                ExitCode::InvalidInput,
+                format!("unknown network: `{name}` (networks of the lab: {known})"),
+            )
+        })
 }
 
 fn failed(error: &dyn std::fmt::Display) -> CliError {
@@ -137,12 +164,12 @@ fn pass(from: &mut impl Read, file: &PathBuf) -> Result<ExitCode, CliError> {
 /// Starts the capture process inside the lab.
 fn start(
     lab: &PersistentLab,
+    scenario: &Scenario,
+    network: &Network,
     is_full: bool,
 ) -> Result<(Child, impl Read + Send + use<>), CliError> {
-    let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
-    let network = plan::network(&scenario, &lab.run_id);
     let inside = Inside {
-        interface: network.bridge,
+        interface: plan::bridge_of(scenario, network, &lab.run_id),
         extent: match is_full {
             true => PcapMode::Full,
             false => PcapMode::Headers,
