@@ -114,6 +114,7 @@ impl Cell {
     }
 
     fn add_node(&mut self, node: Node) {
+        let node = self.job.injections.machine.of(&node.name).booted(node);
         let progress = Progress::new(Arc::clone(&self.scenario), self.stall_timeouts());
         let recorder = NodeRecorder::new(&node.name, self.records_sender.clone(), progress.clone());
         let context = NodeContext {

@@ -90,9 +90,17 @@ impl<'a> Case<'a> {
 
     fn is_own_dhcp(&self, packet: &Packet, said: &DhcpSaid) -> bool {
         match (said.from_server, packet.direction) {
-            (false, Some(direction)) => direction == Direction::FromMachine,
+            (false, Some(direction)) => {
+                direction == Direction::FromMachine && !self.is_other_card(&said.client)
+            }
             _ => said.client == self.mac,
         }
+    }
+
+    /// True if a MAC is that of a card from which the machine should not boot.
+    pub(super) fn is_other_card(&self, mac: &str) -> bool {
+        let mut others = self.node.nics.iter().filter(|nic| !nic.boots);
+        others.any(|nic| nic.mac.to_string() == mac)
     }
 
     /// Returns the DHCP messages of this machine of that kind.

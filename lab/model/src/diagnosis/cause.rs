@@ -56,6 +56,10 @@ pub enum Cause {
     BlockedByRouter,
     /// A link on the way loses long packets.
     MtuTooSmall,
+    /// The machine asks for an address in no network of the lab.
+    OutsideAddress,
+    /// The machine boots from another card than it should.
+    BootsFromOtherCard,
     /// Boot programs load each other in an endless loop.
     ChainloadLoop,
     /// The boot script does not exist: no group matches this machine.
@@ -140,7 +144,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Cause; 59] = [
+    pub const ALL: [Cause; 61] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -160,12 +164,12 @@ impl Cause {
         Cause::WrongPool,
         Cause::BlockedByRouter,
         Cause::MtuTooSmall,
+        Cause::OutsideAddress,
+        Cause::BootsFromOtherCard,
         Cause::ChainloadLoop,
         Cause::ScriptNotFound,
         Cause::KernelNotFound,
         Cause::InitrdNotFound,
-        Cause::OutsideAddress,
-        Cause::BootsFromOtherCard,
         Cause::TruncatedTransfer,
         Cause::StalledTransfer,
         Cause::TooLittleMemory,
@@ -227,6 +231,8 @@ impl Cause {
             Cause::WrongPool => "wrong-pool",
             Cause::BlockedByRouter => "blocked-by-router",
             Cause::MtuTooSmall => "mtu-too-small",
+            Cause::OutsideAddress => "outside-address",
+            Cause::BootsFromOtherCard => "boots-from-other-card",
             Cause::ChainloadLoop => "chainload-loop",
             Cause::ScriptNotFound => "script-not-found",
             Cause::KernelNotFound => "kernel-not-found",

@@ -63,6 +63,7 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
             PacketContent::Dhcp(said)
                 if !said.from_server
                     && said.client != case.mac
+                    && !case.is_other_card(&said.client)
                     && said
                         .uuid
                         .as_deref()

@@ -30,8 +30,8 @@ mod judged;
 mod kernel;
 mod link;
 mod nbp;
-mod proxy;
 mod outside;
+mod proxy;
 mod redirect;
 mod relay;
 mod restart;
@@ -128,10 +128,10 @@ const DETECTORS: &[Detector] = &[
     relay::wrong_pool,
     router::blocked,
     router::narrow,
-    service::died,
-    identity::duplicate_mac,
     outside::address,
     card::other,
+    service::died,
+    identity::duplicate_mac,
     identity::impersonated,
     identity::borrowed,
     content::changed,

@@ -51,6 +51,10 @@ fn machine(table: Table) -> MachineChange {
             .and_then(|item| item.parse(uuid))
             .map(|uuid| uuid.value),
         stale_keys: is_set(&table, "stale_keys"),
+        boots_from: table
+            .optional("boots_from")
+            .and_then(|item| item.text())
+            .map(|network| network.value),
     };
     table.finish();
     change

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::diagnosis::Cause;
-use crate::scenario::{Firmware, Machines};
+use crate::scenario::{Firmware, Machines, Nic, Node};
 use crate::timeline::StageName;
 
 /// Collection of cases: a folder below `scenarios/`, and the results of a run of them.
@@ -161,6 +161,8 @@ pub struct MachineChange {
     pub uuid: Option<Uuid>,
     /// True to enrol a former owner's Secure Boot keys in the UEFI variables, with firmware that enforces them.
     pub stale_keys: bool,
+    /// Network of the card that boots, in place of the scenario's.
+    pub boots_from: Option<String>,
 }
 
 /// `[server]`: changes of the boot server on the network.
@@ -401,6 +403,24 @@ impl MachineChange {
             Some(changed) if changed != node => MachineChange::default(),
             _ => self.clone(),
         }
+    }
+
+    /// Returns the node with the card that boots.
+    #[must_use]
+    pub fn booted(&self, mut node: Node) -> Node {
+        let is_other = |nic: &Nic| self.boots_from.is_some() && nic.network == self.boots_from;
+        if let Some(mac) = node
+            .nics
+            .iter()
+            .find(|nic| is_other(nic))
+            .map(|nic| nic.mac)
+        {
+            for nic in &mut node.nics {
+                nic.boots = nic.mac == mac;
+            }
+            node.mac = mac;
+        }
+        node
     }
 }
 

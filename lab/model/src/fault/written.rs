@@ -128,6 +128,9 @@ pub struct MachineTable {
     /// True to enrol a former owner's Secure Boot keys in the UEFI variables, with firmware that enforces them.
     #[schemars(default)]
     pub stale_keys: bool,
+    /// Network of the card that boots, in place of the scenario's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boots_from: Option<String>,
 }
 
 /// `[server]`: changes of the boot server on the network.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::evidence::packet::Direction;
-use crate::scenario::{Network, Networks, RelayProgram, Router};
+use crate::scenario::{Network, Networks, Nic, RelayProgram, Router};
 use crate::timeline::StageName;
 
 const RACK: Ipv4Addr = Ipv4Addr::new(192, 168, 93, 1);
@@ -31,9 +31,10 @@ fn racked() -> Story {
         relay: RelayProgram::Ours,
         link_selection: false,
         server_id_override: false,
+        vpn: None,
         blocked: Vec::new(),
-        addresses: BTreeMap::from([("servers".into(), ROUTER), ("rack1".into(), RACK)]),
         outside: None,
+        addresses: BTreeMap::from([("servers".into(), ROUTER), ("rack1".into(), RACK)]),
     });
     scenario.network = Networks::with(servers, vec![rack]);
     for node in &mut scenario.nodes {
@@ -71,8 +72,8 @@ impl Story {
         port.packets.push(Packet {
             at_us,
             frame: port.frames,
-            from,
             network: None,
+            from,
             to,
             direction: Some(direction),
             what,
@@ -332,4 +333,99 @@ fn timeline_follows_the_exchange_across_the_relay() {
     for text in across {
         assert!(texts.contains(&text), "{texts:#?}");
     }
+}
+
+#[test]
+fn request_for_an_address_outside_of_the_lab_names_the_address_and_the_routers_answer() {
+    let mut story = racked();
+    story.copied(|_| {});
+    story.leased(given(20));
+    let outside = story.stranger("203.0.113.9", 80);
+    let ends = (story.rack_host(1025), outside);
+    story.at_port_between(ends, PacketContent::TcpSyn, Direction::FromMachine);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "203.0.113.9, which is outside of the lab (192.168.92.0/24, 192.168.93.0/24)",
+        "does not answer",
+    ];
+    story.is_explained(Cause::OutsideAddress, &words);
+    let what = PacketContent::Unreachable {
+        why: "network unreachable".into(),
+        port: Some(80),
+        address: Some(Ipv4Addr::new(203, 0, 113, 9)),
+    };
+    story.at_port_packet(what, Direction::ToMachine);
+    let words = ["the router answers \"network unreachable\""];
+    story.is_explained(Cause::OutsideAddress, &words);
+    // An address of the lab is another cause.
+    let port = story.attempt.ports.get_mut(&story.node.name).unwrap();
+    for packet in &mut port.packets {
+        if packet.what == PacketContent::TcpSyn {
+            packet.to.address = Some(given(77).into());
+        }
+    }
+    let outside = |one: &Finding| one.cause == Cause::OutsideAddress;
+    assert!(!story.findings().iter().any(outside));
+}
+
+#[test]
+fn address_at_another_card_names_both_cards_and_their_networks() {
+    let mut story = racked();
+    let other: boot_server_proto::mac::MacAddr = "52:54:00:00:00:99".parse().unwrap();
+    let nic = |network: &str, mac, boots| Nic {
+        network: Some(network.into()),
+        mac,
+        boots,
+    };
+    story.copied(|_| {});
+    let nics = vec![
+        nic("rack1", story.node.mac, true),
+        nic("servers", other, false),
+    ];
+    story.node.nics.clone_from(&nics);
+    for node in &mut story.attempt.scenario.nodes {
+        node.nics.clone_from(&nics);
+    }
+    let given = Ipv4Addr::new(192, 168, 92, 20);
+    let mut ack = offer(&story, None, given);
+    if let PacketContent::Dhcp(said) = &mut ack {
+        said.client = other.to_string();
+        said.message = MessageType::Ack.into();
+    }
+    story.at_port_packet(ack, Direction::ToMachine);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "boots from its card 52:54:00:00:00:99 in servers",
+        "192.168.92.1 answers",
+        "gets no address",
+    ];
+    story.is_explained(Cause::BootsFromOtherCard, &words);
+    // The right card has an address, too.
+    story.leased(Ipv4Addr::new(192, 168, 93, 20));
+    let wrong = |one: &Finding| one.cause == Cause::BootsFromOtherCard;
+    assert!(!story.findings().iter().any(wrong));
+}
+
+#[test]
+fn frame_of_one_of_several_captures_is_shown_with_its_network() {
+    let mut story = racked();
+    story.copied(|said| said.relay = None);
+    story.gave_up(60, "no progress for 60 s");
+    for packet in &mut story.attempt.wire.packets {
+        packet.network = Some("servers".into());
+    }
+    let finding = story.is_explained(Cause::RelayWithoutGiaddr, &[]);
+    let frames = finding
+        .evidence
+        .iter()
+        .filter_map(|proof| proof.frame.as_ref());
+    let shown: Vec<String> = frames.map(ToString::to_string).collect();
+    assert!(
+        shown.iter().any(|frame| frame.ends_with(" of servers")),
+        "{shown:?}"
+    );
+    let json = serde_json::to_value(&finding.evidence).unwrap();
+    let named = json.as_array().unwrap().iter();
+    let mut named = named.filter(|proof| proof["frame"].is_u64());
+    assert!(named.all(|proof| proof["network"] == "servers"), "{json}");
 }
