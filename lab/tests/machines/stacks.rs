@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::{ScenarioCopy, Scenarios, printed, project_scenarios};
+use crate::support::{ScenarioCopy, Scenarios, copy_all, printed, project_scenarios};
 
 /// The boot server beside the `lab` program.
 fn boot_server() -> PathBuf {
@@ -509,6 +509,8 @@ fn busybox_root(archive: &Path) {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(file, to).unwrap();
     }
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(root.path(), mode).unwrap();
     for folder in ["bin", "etc"] {
         fs::create_dir(root.path().join(folder)).unwrap();
     }
@@ -533,8 +535,26 @@ fn busybox_root(archive: &Path) {
     assert!(packed.success());
 }
 
+/// Output of `lab run` of these scenarios by an ordinary user, whose cell is a user namespace.
+fn run_as_ordinary_user(scenarios: &Scenarios) -> Output {
+    if !rustix::process::geteuid().is_root() {
+        return scenarios.lab_run().output().unwrap();
+    }
+    // The user sees this folder only.
+    let artifacts = scenarios.artifacts();
+    copy_all(&scenarios.folder(), &artifacts.join("scenarios"));
+    let lab = assert_cmd::cargo::cargo_bin!("lab");
+    let target = lab.ancestors().nth(2).unwrap();
+    Command::new(project_scenarios().join("../ci/as-ordinary-user"))
+        .arg(&artifacts)
+        .args(["run", "/mnt/runs/scenarios", "--artifacts", "/mnt/runs"])
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .unwrap()
+}
+
 #[test]
-fn service_in_a_root_of_its_own_serves_with_the_programs_of_that_root() {
+fn service_in_a_root_of_its_own_serves_an_ordinary_user_with_the_programs_of_that_root() {
     let scenarios = Scenarios::new();
     let copy = with_helper(
         &scenarios,
@@ -550,7 +570,7 @@ fn service_in_a_root_of_its_own_serves_with_the_programs_of_that_root() {
         &helper("true", "rootfs = \"root.tar\"\nuser = \"nobody\""),
     );
     busybox_root(&scenarios.folder().join("no-program/root.tar"));
-    let output = scenarios.lab_run().output().unwrap();
+    let output = run_as_ordinary_user(&scenarios);
     let all = printed(&output);
     assert_eq!(output.status.code(), Some(75), "{all}");
     assert_eq!(

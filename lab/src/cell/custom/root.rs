@@ -47,7 +47,7 @@ pub struct RootJob {
 /// Copies the folder, or unpacks the archive, to `root`, unless this was done before.
 ///
 /// # Errors
-/// Fails if `cp` or `tar` fails; the error has its last line.
+/// Fails if `cp` or `tar` fails; the error has its first line.
 pub(super) fn lay_out(from: &Path, root: &Path) -> io::Result<()> {
     if root.is_dir() {
         return Ok(());
@@ -74,8 +74,9 @@ pub(super) fn lay_out(from: &Path, root: &Path) -> io::Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().last().unwrap_or("no output").to_owned();
-    Err(io::Error::other(last))
+    // tar ends with a line that says only that something failed before.
+    let first = said.lines().next().unwrap_or("no output").to_owned();
+    Err(io::Error::other(first))
 }
 
 /// Enters the root and executes the program; returns only if that fails.
@@ -218,6 +219,6 @@ mod tests {
         let file = folder.path().join("root.tar");
         fs::write(&file, "no archive").unwrap();
         let error = lay_out(&file, &folder.path().join("root")).unwrap_err();
-        assert!(error.to_string().starts_with("tar: "), "{error}");
+        assert!(error.to_string().contains("tar archive"), "{error}");
     }
 }
