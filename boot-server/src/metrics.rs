@@ -492,7 +492,7 @@ fn dhcp_message(message: MessageType) -> &'static str {
 }
 
 /// Endpoints that are told by their names, with Pixiecore's below `/_`.
-const ENDPOINTS: [&str; 17] = [
+const ENDPOINTS: [&str; 18] = [
     "/",
     "/assets",
     "/boot.ipxe",
@@ -503,6 +503,7 @@ const ENDPOINTS: [&str; 17] = [
     "/ignition",
     "/generic",
     "/metadata",
+    "/nocloud",
     "/spec",
     "/pixiecore",
     "/explain",

@@ -14,6 +14,7 @@ use super::files::Root;
 use super::ignition::InvalidIgnition;
 use super::load::{self, Source};
 use super::matching::Group;
+use super::nocloud::InvalidCloudInitData;
 use super::problem::{Problem, Severity, place_of};
 use super::profile::Profile;
 use super::snapshot::{Folder, Layout, Snapshot};
@@ -368,12 +369,24 @@ impl<'a> Checker<'a> {
                 help,
             );
         }
-        let error = match self.snapshot.finished(folder, file, text.clone()) {
+        let profile = self.snapshot.profile(&group.profile_id);
+        let is_seed = folder == Folder::Cloud && profile.is_ok_and(|one| one.seed().is_some());
+        let finished = match is_seed {
+            true => InvalidCloudInitData::check(&text).map_err(InvalidConfig::from),
+            false => {
+                let finished = self.snapshot.finished(folder, file, text.clone());
+                finished.map(|_| ())
+            }
+        };
+        let error = match finished {
             // The load has reported every error of a translator.
             Ok(_) | Err(InvalidConfig::Ignition(InvalidIgnition::Refused(_))) => return,
             Err(error) => error,
         };
         let help = match (folder, self.snapshot.layout) {
+            (Folder::Cloud, _) if is_seed => {
+                "start the file with a line that cloud-init knows, such as `#cloud-config`, `#!` or `## template: jinja`"
+            }
             (Folder::Cloud, _) => {
                 "start the file with the line `#cloud-config` followed by YAML, or with `#!` for a script"
             }
@@ -493,7 +506,7 @@ pub fn unsent_labels<'a>(root: &Root, snapshot: &'a Snapshot) -> Vec<(&'a Group,
     }
     let texts = texts(root, snapshot);
     let mentioned = |label: &str| {
-        let sent = [format!("?{label}="), format!("&{label}=")];
+        let sent = ["?", "&", "/"].map(|before| format!("{before}{label}="));
         texts
             .iter()
             .any(|text| sent.iter().any(|sent| text.contains(sent)))
@@ -561,7 +574,7 @@ pub fn asset_of(written: &str) -> Option<&str> {
 /// Mistake in a kernel or initrd that a server of these folders cannot serve, and its remedy.
 fn missing(written: &str, folders: Folders<'_>, layout: Layout) -> Option<(String, String)> {
     /// Paths that the service answers itself, without a file.
-    const ENDPOINTS: [&str; 8] = [
+    const ENDPOINTS: [&str; 9] = [
         "/boot.ipxe",
         "/cloud",
         "/generic",
@@ -570,6 +583,7 @@ fn missing(written: &str, folders: Folders<'_>, layout: Layout) -> Option<(Strin
         "/ipxe",
         "/metadata",
         "/nbp/",
+        "/nocloud/",
     ];
     let path = path_of(written).filter(|path| path.starts_with('/') && path.len() > 1)?;
     let is_image = path.starts_with("/images/");

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use go_template::Budget;
 use serde::Serialize;
 
 use super::matching::Group;
-use super::snapshot::{Folder, Layout, Refusal, Snapshot};
+use super::snapshot::{Folder, Layout, Refusal, ServedConfig, Snapshot};
 use super::{BootSettings, Labels};
 
 /// Maximum number of groups explained: the matching ones, and the closest of the others.
@@ -193,7 +194,30 @@ fn served(snapshot: &Snapshot, labels: &Labels, query: &str) -> BTreeMap<&'stati
         };
         served.insert(endpoint, config);
     }
+    let group = snapshot.group(labels);
+    let profile = group
+        .ok()
+        .and_then(|group| snapshot.profile(&group.profile_id).ok());
+    if profile.is_some_and(|profile| profile.seed().is_some()) {
+        let user_data = snapshot.user_data(labels, query, Budget::default());
+        served.insert("/nocloud/user-data", seed_file(user_data, "cloud/"));
+        served.insert(
+            "/nocloud/meta-data",
+            seed_file(snapshot.meta_data(labels), ""),
+        );
+    }
     served
+}
+
+fn seed_file(served: Result<ServedConfig, Refusal>, folder: &str) -> Served {
+    match served {
+        Ok(config) => Served::File {
+            group: config.group,
+            file: format!("{folder}{}", config.file),
+            bytes: config.text.len(),
+        },
+        Err(refusal) => refusal.into(),
+    }
 }
 
 fn booted(group: &Group, boot: &BootSettings) -> Served {

@@ -20,6 +20,7 @@ pub mod load;
 mod loader;
 pub mod matchbox;
 pub mod matching;
+pub mod nocloud;
 #[cfg(test)]
 mod odd_files_tests;
 pub mod problem;

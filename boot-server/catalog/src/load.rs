@@ -15,6 +15,7 @@ use super::files::{Root, Unreadable};
 use super::layout::{Folder, Layout};
 use super::loader::{FoundGroup, Loader, Profiles};
 use super::matching::{Group, Groups};
+use super::nocloud::UserDataKind;
 use super::problem::{Problem, Severity, place_of};
 use super::profile::Profile;
 use super::requirements::{Names, Requirements};
@@ -261,6 +262,10 @@ fn config(
             broken("ignition-syntax", &error, error.place(), help);
             return Err(ConfigError::Ignition { file, error });
         }
+        return Ok(ConfigText::Plain(text.into()));
+    }
+    // cloud-init renders it in the machine: both languages write `{{`.
+    if folder == Folder::Cloud && UserDataKind::of(&text) == Some(UserDataKind::Jinja) {
         return Ok(ConfigText::Plain(text.into()));
     }
     ConfigText::parse(&text, layout.missing_key()).map_err(|error| {

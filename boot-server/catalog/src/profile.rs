@@ -8,6 +8,7 @@ use boot_server_proto::json;
 use serde::{Deserialize, Serialize};
 
 use super::BootSettings;
+use super::nocloud::Seed;
 use super::problem::Problem;
 use super::template::value_from_json;
 
@@ -31,6 +32,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Returns the NoCloud seed that its machines are given; none for machines that boot without cloud-init.
+    pub fn seed(&self) -> Option<Seed> {
+        let settings = self.settings.as_ref()?;
+        Seed::of_options(settings.options.iter().map(String::as_str))
+    }
+
     /// Makes it boot these.
     pub fn with_boot(mut self, boot: Option<Boot>) -> Profile {
         self.settings = boot.as_ref().map(|boot| Arc::new(boot.settings()));

@@ -3,6 +3,7 @@
 use super::cloud_config::InvalidUserData;
 use super::files::Unreadable;
 use super::ignition::InvalidIgnition;
+use super::nocloud::InvalidCloudInitData;
 use super::template::InvalidTemplate;
 use boot_server_proto::json::InvalidJson;
 
@@ -64,6 +65,8 @@ pub(super) enum InvalidConfig {
     #[error(transparent)]
     Cloud(#[from] InvalidUserData),
     #[error(transparent)]
+    CloudInit(#[from] InvalidCloudInitData),
+    #[error(transparent)]
     Ignition(#[from] InvalidIgnition),
 }
 
@@ -72,6 +75,7 @@ impl InvalidConfig {
     pub(super) fn place(&self) -> Option<(usize, usize)> {
         match self {
             InvalidConfig::Cloud(error) => error.place(),
+            InvalidConfig::CloudInit(error) => Some(error.place()),
             InvalidConfig::Ignition(error) => error.place(),
         }
     }

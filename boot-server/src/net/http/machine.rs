@@ -5,7 +5,7 @@ use go_template::Budget;
 
 use super::App;
 use super::answer::{Answer, TEXT};
-use crate::catalog::snapshot::{Folder, Layout};
+use crate::catalog::snapshot::{Folder, Layout, Refusal, ServedConfig, Snapshot};
 use crate::catalog::{BootSettings, Labels, raw_text};
 
 /// The most that a template takes which is rendered in the thread that answers: far less than a millisecond.
@@ -19,25 +19,41 @@ pub(super) const MOST_SLOW_RENDERS: usize = 2;
 
 impl App {
     /// Serves the machine's config in a folder, by `serve` with its text and description.
-    ///
-    /// A slow template is rendered on a separate thread, so that it does not delay other requests.
     pub(super) async fn config(
         &self,
         folder: Folder,
         query: Option<String>,
         serve: impl FnOnce(Vec<u8>, String) -> Answer,
     ) -> Answer {
-        let query = query.unwrap_or_default();
+        let render = move |snapshot: &Snapshot, labels: &Labels, query: &str, budget| {
+            snapshot.config_within(folder, labels, query, budget)
+        };
+        self.rendered(folder, query.unwrap_or_default(), render, serve)
+            .await
+    }
+
+    /// Serves what `render` makes of a file in a folder within a budget.
+    ///
+    /// A slow template is rendered on a separate thread, so that it does not delay other requests.
+    pub(super) async fn rendered(
+        &self,
+        folder: Folder,
+        query: String,
+        render: impl Fn(&Snapshot, &Labels, &str, Budget) -> Result<ServedConfig, Refusal>
+        + Send
+        + 'static,
+        serve: impl FnOnce(Vec<u8>, String) -> Answer,
+    ) -> Answer {
         let labels = Labels::from_query(&query);
         let snapshot = self.catalog.snapshot();
-        let mut config = snapshot.config_within(folder, &labels, &query, AT_ONCE);
+        let mut config = render(&snapshot, &labels, &query, AT_ONCE);
         if config.as_ref().is_err_and(|refusal| refusal.is_over_budget) {
             let turn = self.slow_renders.clone().acquire_owned().await;
-            let render = move || {
+            let slowly = move || {
                 let _turn = turn;
-                snapshot.config(folder, &labels, &query)
+                render(&snapshot, &labels, &query, Budget::default())
             };
-            if let Ok(rendered) = tokio::task::spawn_blocking(render).await {
+            if let Ok(rendered) = tokio::task::spawn_blocking(slowly).await {
                 config = rendered;
             }
         }

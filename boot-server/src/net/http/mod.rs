@@ -20,6 +20,7 @@ mod ipxe;
 mod machine;
 mod metadata;
 pub(super) mod nbp;
+mod nocloud;
 pub(crate) mod observe;
 pub(crate) mod operator;
 #[cfg(test)]
@@ -136,6 +137,9 @@ pub fn explaining_router(
         .route("/ignition", any(ignition::handle))
         .route("/generic", any(generic::handle))
         .route("/metadata", any(metadata::handle))
+        .route("/nocloud", any(nocloud::handle))
+        .route("/nocloud/", any(nocloud::handle))
+        .route("/nocloud/{*seed}", any(nocloud::handle))
         .route("/spec/{id}", any(spec::handle))
         .route("/explain", any(explain::handle))
         .route("/pixiecore/v1/boot/", any(pixiecore::handle_no_mac))

@@ -3,6 +3,7 @@
 //! The event is written when the body is done or dropped, so that a transfer which broke off shows
 //! with the bytes that were handed to the connection.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use boot_server_events::{BootEvent, Identifier, Served, Who};
 
 use super::answer::{FromThisHost, LongBody, MayKnow, Note};
 use crate::catalog::Labels;
+use crate::catalog::nocloud::SeedRequest;
 use crate::config::Explain;
 use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
@@ -84,7 +86,11 @@ impl Exchange {
         Exchange {
             observer: Arc::clone(observer),
             since: Instant::now(),
-            who: who(&observer.neighbours, query, peer),
+            who: who(
+                &observer.neighbours,
+                &labels(request.uri().path(), query),
+                peer,
+            ),
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: query.to_owned(),
@@ -132,6 +138,14 @@ impl Drop for Exchange {
             detail: Served::new(take(&mut self.note.detail), self.note.file.take()),
             millis: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
+    }
+}
+
+/// Returns the labels of a request as a query; cloud-init's are in the path.
+fn labels<'q>(path: &str, query: &'q str) -> Cow<'q, str> {
+    match path.starts_with("/nocloud/") {
+        true => SeedRequest::parse(path, query).map_or(query.into(), |asked| asked.query.into()),
+        false => query.into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Causes about the config: its server, its content, its owner.
 
 use boot_server_catalog::Labels;
+use boot_server_catalog::nocloud::SeedRequest;
 use boot_server_events::BootEvent;
 
 use super::case::{Case, proof};
@@ -51,7 +52,10 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
     let mut reason = String::new();
     if let Some((query, detail)) = asked {
         reason = format!(": {detail}");
-        evidence.extend(why_no_group(case, &Labels::from_query(query), query).map(Proof::of));
+        // cloud-init's labels are in the path.
+        let seed = SeedRequest::parse(&format!("/{path}"), query);
+        let query = seed.map_or_else(|_| query.clone(), |asked| asked.query);
+        evidence.extend(why_no_group(case, &Labels::from_query(&query), &query).map(Proof::of));
     }
     evidence.extend(said(case));
     Some(Finding {

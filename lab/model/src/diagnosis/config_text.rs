@@ -1,6 +1,7 @@
 //! Causes about the config's text: malformed, or with a unit that fails.
 
 use boot_server_catalog::Labels;
+use boot_server_catalog::nocloud::{SeedFile, SeedRequest};
 use boot_server_catalog::snapshot::Folder;
 use boot_server_events::BootEvent;
 
@@ -43,18 +44,22 @@ fn refused_by_server(case: &Case) -> Option<Finding> {
             let folder = match path.as_str() {
                 "/cloud" => Folder::Cloud,
                 "/ignition" => Folder::Ignition,
-                _ => return None,
+                _ => {
+                    let asked = SeedRequest::parse(path, query).ok()?;
+                    let is_user_data = asked.file == SeedFile::UserData;
+                    return is_user_data.then_some((at_us, Folder::Cloud, asked.query));
+                }
             };
-            Some((at_us, folder, query))
+            Some((at_us, folder, query.clone()))
         }
         _ => None,
     })?;
-    let labels = Labels::from_query(query);
+    let labels = Labels::from_query(&query);
     let group = catalog.group(&labels).ok()?;
     let profile = catalog.profile(&group.profile_id).ok()?;
     let file = folder.file(profile)?;
-    let reason = match catalog.rendered(folder, file, group, &labels, query) {
-        Ok(_) => catalog.config(folder, &labels, query).err()?.reason,
+    let reason = match catalog.rendered(folder, file, group, &labels, &query) {
+        Ok(_) => catalog.config(folder, &labels, &query).err()?.reason,
         Err(unrendered) if unrendered.template().is_some() => unrendered.to_string(),
         // A missing file is another cause.
         Err(_) => return None,

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use boot_server_catalog::nocloud::Seed;
 use boot_server_policy::BiosLoader;
 use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
@@ -445,6 +446,12 @@ impl Node {
         let asked = urls.filter_map(|(_, rest)| rest.split_once('/')?.1.split_once('?'));
         let mut queries = asked.filter(|(asked, _)| *asked == path);
         queries.next().map(|(_, query)| query)
+    }
+
+    /// Returns the NoCloud seed of cloud-init, from the machine's expected kernel options.
+    #[must_use]
+    pub fn seed(&self) -> Option<Seed> {
+        Seed::of_options(self.expect.kernel_options.iter().map(String::as_str))
     }
 
     /// Returns a machine without expectations.

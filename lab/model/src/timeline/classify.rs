@@ -1,5 +1,6 @@
 //! Assignment of server events to stages.
 
+use boot_server_catalog::nocloud::{SeedFile, SeedRequest};
 use boot_server_events::{BootEvent, DhcpRole, Who};
 use boot_server_proto::dhcp::MessageType;
 use boot_server_proto::mac::MacAddr;
@@ -265,9 +266,18 @@ fn is_optional(name: &str) -> bool {
     is_efi("revocations") || is_efi("shim_certificate") || name.ends_with(".lst")
 }
 
-/// True if this script only leads to the next one.
-pub(super) fn leads_on(path: &str) -> bool {
-    path.starts_with("/boot.ipxe") || path == "/_/booting"
+/// True if the answer to this request only leads to the next one: a script that does, and the files of a NoCloud seed
+/// beside the user-data.
+pub(super) fn leads_on(path: &str, query: &str) -> bool {
+    path.starts_with("/boot.ipxe")
+        || path == "/_/booting"
+        || seed_file(path, query).is_some_and(|file| file != SeedFile::UserData)
+}
+
+/// Returns the requested file of a NoCloud seed.
+fn seed_file(path: &str, query: &str) -> Option<SeedFile> {
+    let asked = SeedRequest::parse(path, query).ok()?;
+    Some(asked.file)
 }
 
 fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Classified<'e>> {
@@ -294,7 +304,7 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
     let outcome = match (method.as_str(), *status) {
         ("GET", 200) if !whole => Outcome::Failed,
         // A script that only leads to the next one.
-        ("GET", 200) if leads_on(path) => Outcome::Noted,
+        ("GET", 200) if leads_on(path, query) => Outcome::Noted,
         ("GET", 200) => Outcome::Done,
         (_, 404) if is_optional(base_name(path)) => Outcome::Noted,
         (_, 400..) => Outcome::Failed,
@@ -354,6 +364,7 @@ pub(super) fn http_stage(
         "/cloud" => (StageName::CloudConfig, None),
         "/ignition" => (StageName::Ignition, None),
         "/_/booting" => (StageName::KernelUp, told()),
+        _ if path == "/nocloud" || path.starts_with("/nocloud/") => (StageName::CloudConfig, None),
         _ if path.starts_with("/nbp/") => (StageName::Nbp, None),
         "/_/file" => {
             let stage = match label("type") {

@@ -508,7 +508,7 @@ pub(super) fn http(
     let known = http_stage(path, query, "", scenario).map(|(stage, _)| stage);
     let stage = known.or_else(|| foreign_stage(path, agent, body, scenario))?;
     stage_event.subject = Some(path.trim_start_matches('/').to_owned());
-    if leads_on(path) && stage_event.outcome == Outcome::Done {
+    if leads_on(path, query) && stage_event.outcome == Outcome::Done {
         stage_event.outcome = Outcome::Noted;
     }
     Some(Entry {

@@ -3,6 +3,7 @@
 //! A stage whose service is not the lab's leaves no direct evidence and is not required: an address of libvirt's
 //! DHCP shows in later stages.
 
+use boot_server_catalog::nocloud::{Seed, SeedFile};
 use boot_server_policy::BiosLoader;
 use uuid::Uuid;
 
@@ -361,6 +362,9 @@ fn image_files_of<'n>(
 /// Returns the config that the machine must have loaded: the service's path, or with a service of the user the path
 /// of the kernel option's URL, else a file of the config's name.
 fn config_subject(scenario: &Scenario, node: &Node, path: &str, file: &str) -> Subject {
+    if let Some(seed) = node.seed().filter(|_| path == "cloud") {
+        return user_data_of(&seed);
+    }
     if scenario.has_own_config() {
         return Subject::Path(path.into());
     }
@@ -379,6 +383,21 @@ fn config_subject(scenario: &Scenario, node: &Node, path: &str, file: &str) -> S
             Subject::Path(path.to_owned())
         }
         None => Subject::FileAt(file.to_owned()),
+    }
+}
+
+/// Returns the user-data of a NoCloud seed: its path, unless only the machine knows the whole URL.
+fn user_data_of(seed: &Seed) -> Subject {
+    let url = seed.url_of(SeedFile::UserData);
+    let path = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'));
+    match path {
+        Some((_, path)) if !seed.has_dmi_values() => {
+            let path = path.split_once('?').map_or(path, |(path, _)| path);
+            Subject::Path(path.to_owned())
+        }
+        _ => Subject::Ending(&["user-data"]),
     }
 }
 
