@@ -218,8 +218,10 @@ impl Environment {
         self.network.names = left.cloned().collect();
         self.network.http_port = site.port.unwrap_or(self.network.http_port);
         let Some(address) = site.address.or(answered) else {
+            self.share(self.network.host());
             return Ok(self);
         };
+        self.share(address);
         let subnet = self.network.subnet;
         if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
             return Err(EnvironmentError::Unreachable(address));

@@ -501,9 +501,12 @@ fn prepare_with_the_file_of_a_dhcp_server_runs_that_server_beside_the_config_ser
     let host = usual.units[0].scenario.network.host();
     let [a, b, c, _] = host.octets();
     let subnet = format!("{a}.{b}.{c}");
+    // One host of the site serves boot programs and configs.
+    let one_host = DHCPD.replace("  range", &format!("  next-server {host};\n  range"));
     for (file, text, server, copy) in [
         ("kea-dhcp4.conf", KEA, "kea", "kea-dhcp4.json.in"),
         ("dhcpd.conf", DHCPD, "dhcpd", "dhcpd.conf"),
+        ("one-host.conf", &one_host, "dhcpd", "dhcpd.conf"),
     ] {
         let environment = of_file(file, &text.replace("SUBNET", &subnet)).unwrap();
         let rehearsal = rack.rehearse_with(environment, None).unwrap();

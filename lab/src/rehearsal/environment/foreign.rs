@@ -167,7 +167,16 @@ impl Environment {
         })
     }
 
-    /// Returns the address of a service's own host, if it is this one.
+    /// Lets the lab's own TFTP server at this address run on the host of the lab's services, which has the address: one
+    /// host of a site may serve boot programs and configs.
+    pub(super) fn share(&mut self, address: Ipv4Addr) {
+        let own = self.custom.iter_mut().filter(|_| self.folder.is_none());
+        for service in own.filter(|one| one.address == ServiceAddress::Own(address)) {
+            service.address = ServiceAddress::Shared;
+        }
+    }
+
+    /// True if a service has a host of its own with this address.
     pub(super) fn is_of_own_host(&self, address: Ipv4Addr) -> bool {
         let mut own = self.custom.iter();
         own.any(|service| service.address == ServiceAddress::Own(address))

@@ -235,3 +235,31 @@ pub(in crate::cli) fn capture_inside() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lab_model::scenario::DataCheck;
+
+    use super::*;
+
+    #[test]
+    fn network_of_a_name_has_its_own_capture_and_an_unknown_name_is_refused_with_all() {
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/topologies/two-racks");
+        let scenario = Scenario::load_with(&folder, DataCheck::Skip).unwrap();
+        let capture = |name| -> Result<String, String> {
+            let network = network_of(&scenario, name).map_err(|error| error.message)?;
+            let bridge = plan::bridge_of(&scenario, network, "4f2a11");
+            Ok(format!(
+                "{} {bridge}",
+                plan::capture_name(&scenario, network)
+            ))
+        };
+        assert_eq!(capture(None), Ok("net lab-4f2a11-br".to_owned()));
+        assert_eq!(capture(Some("servers")), capture(None));
+        assert_eq!(capture(Some("rack2")), Ok("rack2 lab-4f2a11-n2".to_owned()));
+        let refused = capture(Some("rack3")).unwrap_err();
+        let all = "unknown network: `rack3` (networks of the lab: servers, rack1, rack2)";
+        assert!(refused.contains(all), "{refused}");
+    }
+}
