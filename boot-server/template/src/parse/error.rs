@@ -64,6 +64,17 @@ pub enum SyntaxError {
     /// A number that is none.
     #[error("illegal number syntax: {0}")]
     IllegalNumber(String),
+    /// A pair such as `1+2i` that Go's `fmt.Sscan` does not read.
+    #[error("syntax error scanning complex number")]
+    ScanComplex,
+    /// A part of such a pair that is not a float.
+    #[error("strconv.ParseFloat: parsing {text}: {why}")]
+    ParseFloat {
+        /// The part, quoted.
+        text: String,
+        /// Go's word for the mistake.
+        why: &'static str,
+    },
     /// An integer beyond 64 bits.
     #[error("integer overflow: {0}")]
     IntegerOverflow(String),

@@ -25,23 +25,92 @@ pub(super) fn character(text: &str) -> Result<Number, SyntaxError> {
     }
 }
 
-/// Returns the value of a pair such as `1+2i`.
+/// Returns the value of a pair such as `1+2i`, which Go reads by `fmt.Sscan`.
 pub(super) fn complex(text: &str) -> Result<Number, SyntaxError> {
-    let illegal = || SyntaxError::IllegalNumber(quote_text(text));
-    let pair = text.strip_suffix('i').ok_or_else(illegal)?;
-    // The sign of the second part: one that does not belong to an exponent.
-    let signs = pair.char_indices().skip(1).filter(|(at, char)| {
-        let before = pair
-            .get(..*at)
-            .and_then(|before| before.chars().next_back());
-        matches!(char, '+' | '-') && !matches!(before, Some('e' | 'E' | 'p' | 'P'))
-    });
-    let (at, _) = signs.last().ok_or_else(illegal)?;
-    let (real, imaginary) = pair.split_at(at);
-    match (parse_float(real), parse_float(imaginary)) {
-        (Some(real), Some(imaginary)) => Ok(Number::Complex(real, imaginary)),
-        _ => Err(illegal()),
+    let mut rest = text;
+    let real = scan_float(&mut rest);
+    let sign = rest.get(..1).filter(|sign| matches!(*sign, "+" | "-"));
+    let sign = sign.ok_or(SyntaxError::ScanComplex)?;
+    rest = rest.get(1..).unwrap_or_default();
+    let imaginary = scan_float(&mut rest);
+    if !rest.starts_with('i') {
+        return Err(SyntaxError::ScanComplex);
     }
+    let imaginary = format!("{sign}{imaginary}");
+    Ok(Number::Complex(
+        scanned_float(real)?,
+        scanned_float(&imaginary)?,
+    ))
+}
+
+/// Takes what `fmt.Sscan` takes for a float. The `i` of an infinity that is none is lost, as there.
+fn scan_float<'a>(text: &mut &'a str) -> &'a str {
+    let bytes = text.as_bytes();
+    let mut end = 0;
+    let is = |at: usize, set: &[u8]| bytes.get(at).is_some_and(|byte| set.contains(byte));
+    end += usize::from(is(end, b"+-"));
+    end += usize::from(is(end, b"iI"));
+    let mut digits: &[u8] = b"0123456789_";
+    let mut exponent: &[u8] = b"eEp";
+    if is(end, b"0") {
+        end += 1;
+        if is(end, b"xX") {
+            end += 1;
+            digits = b"0123456789aAbBcCdDeEfF_";
+            exponent = b"pP";
+        }
+    }
+    let run = |from: usize| (from..).find(|at| !is(*at, digits)).unwrap_or(from);
+    end = run(end);
+    if is(end, b".") {
+        end = run(end + 1);
+    }
+    if is(end, exponent) {
+        end += 1;
+        end += usize::from(is(end, b"+-"));
+        digits = b"0123456789_";
+        end = (end..).find(|at| !is(*at, digits)).unwrap_or(end);
+    }
+    let (token, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    *text = rest;
+    token
+}
+
+fn scanned_float(text: &str) -> Result<f64, SyntaxError> {
+    parse_float(text).ok_or_else(|| SyntaxError::ParseFloat {
+        text: quote_text(text),
+        why: match is_beyond_range(text) {
+            true => "value out of range",
+            false => "invalid syntax",
+        },
+    })
+}
+
+/// True if a text that is no value has the syntax of a float: with other digits it is a value.
+fn is_beyond_range(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    // The exponent of a hexadecimal float is not optional.
+    let (prefix, mark, digits, without) = match lower.find("0x") {
+        Some(at) => (at + 2, 'p', lower.get(at + 2..).unwrap_or_default(), ""),
+        None => (0, 'e', lower.as_str(), "0"),
+    };
+    let (mantissa, exponent) = digits.split_once(mark).unwrap_or((digits, without));
+    let small: String = mantissa
+        .chars()
+        .map(|char| match char.is_ascii_hexdigit() {
+            true => '0',
+            false => char,
+        })
+        .collect();
+    let prefix = text.get(..prefix).unwrap_or_default();
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let is_exponent = exponent.bytes().any(|byte| byte.is_ascii_digit())
+        && exponent
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'_');
+    is_exponent
+        && has_valid_underscores(text)
+        && parse_float(&format!("{prefix}{small}{mark}0")).is_some()
 }
 
 /// Returns the value of any other number.
@@ -51,7 +120,13 @@ pub(super) fn number(text: &str) -> Result<Number, SyntaxError> {
     }
     let unsigned = parse_unsigned(text);
     if let Some(int) = parse_signed(text) {
-        return Ok(Number::Int(int));
+        // Go takes the digit `e` for an exponent where a sign hides the `0x`.
+        return Ok(
+            match text.starts_with(['+', '-']) && text.contains(['e', 'E']) {
+                true => Number::Float(int as f64),
+                false => Number::Int(int),
+            },
+        );
     }
     if unsigned.is_some() {
         return Ok(Number::Overflow);
@@ -212,6 +287,9 @@ mod tests {
             ("0x_f", Number::Int(15)),
             ("-0", Number::Int(0)),
             ("+7", Number::Int(7)),
+            ("0xFe", Number::Int(254)),
+            ("-0xFe", Number::Float(-254.0)),
+            ("+0xF", Number::Int(15)),
             ("-9223372036854775808", Number::Int(i64::MIN)),
             ("9223372036854775808", Number::Overflow),
             ("1e3", Number::Float(1000.0)),
@@ -229,6 +307,29 @@ mod tests {
     fn number_malformed_is_refused() {
         for text in ["0x", "1_", "08", "1e400", "-", "0x1.8", "1__0", "0b12"] {
             assert!(number(text).is_err(), "{text}");
+        }
+        for (text, told) in [
+            ("2+i", "syntax error scanning complex number"),
+            ("0b1+2i", "syntax error scanning complex number"),
+            ("-+2i", "strconv.ParseFloat: parsing \"-\": invalid syntax"),
+            (
+                "0x1+2i",
+                "strconv.ParseFloat: parsing \"0x1\": invalid syntax",
+            ),
+            (
+                "1+1_e1__0i",
+                "strconv.ParseFloat: parsing \"+1_e1__0\": invalid syntax",
+            ),
+            (
+                "1-2e400i",
+                "strconv.ParseFloat: parsing \"-2e400\": value out of range",
+            ),
+            (
+                "0x1p+99999+1i",
+                "strconv.ParseFloat: parsing \"0x1p+99999\": value out of range",
+            ),
+        ] {
+            assert_eq!(complex(text).unwrap_err().to_string(), told, "{text}");
         }
     }
 }
