@@ -16,7 +16,7 @@ use lab_report::exit_code::ExitCode;
 use rollout::compare::{Answer, compare, render, requests};
 use rollout::plan::{ClientRequests, Known, plan_with_requests};
 
-use super::http_get::Server;
+use super::http_get::{Server, client};
 use super::ignition_mode::IgnitionName;
 use super::inventory::{print, read_or_tell, tell};
 use super::plan::{LayoutName, machines_of_groups};
@@ -79,14 +79,14 @@ fn attempt(arguments: &CompareArguments) -> Result<ExitCode, ExitCode> {
         None => machines_of_groups(&snapshot, None)?,
     };
     let is_pixiecore = arguments.network == Network::Pixiecore;
-    let client = ClientRequests {
+    let machine_requests = ClientRequests {
         boot_query: arguments.boot_query.clone(),
         known: match arguments.network {
             Network::Ipxe => Known::ByIpxe,
             Network::Pixiecore => Known::Mac,
         },
     };
-    let plan = plan_with_requests(&snapshot, &inventory, &client);
+    let plan = plan_with_requests(&snapshot, &inventory, &machine_requests);
     let requests = requests(&plan, &inventory, is_pixiecore);
     if requests.len() > MOST_REQUESTS {
         eprintln!(
@@ -96,8 +96,9 @@ fn attempt(arguments: &CompareArguments) -> Result<ExitCode, ExitCode> {
         return Err(ExitCode::InvalidInput);
     }
     let timeout = Duration::from_secs(arguments.timeout);
+    let client = client(timeout);
     let ask = |server: &Server, target: &str, whose: &str, code| {
-        server.get(target, timeout).map_err(|error| {
+        server.get(&client, target).map_err(|error| {
             eprintln!("lab: cannot reach {whose}: GET {target} ({error})");
             code
         })

@@ -1,21 +1,18 @@
-//! A GET request over HTTP/1.0, with bounded time and size. No TLS, no redirects.
+//! GET requests to a boot config service, with bounded time and size. No TLS, no redirects, no proxy.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rollout::compare::Answer;
+use url::Url;
 
 /// Most bytes of an answer.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// An HTTP server: `http://HOST:PORT`.
+/// An HTTP server, with a path before that of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
-    host: String,
-    port: u16,
-    /// Path before every request, without a slash at its end.
-    prefix: String,
+    /// URL without a slash at its end.
+    base: String,
 }
 
 /// Mistakes in the URL of a server.
@@ -27,119 +24,137 @@ impl std::str::FromStr for Server {
     type Err = InvalidServer;
 
     fn from_str(text: &str) -> Result<Server, InvalidServer> {
-        let rest = text.strip_prefix("http://").ok_or(InvalidServer)?;
-        let (authority, prefix) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| InvalidServer)?),
-            None => (authority, 80),
-        };
-        let is_plain = |text: &str| !text.contains(['?', '#', '@', ' ']);
-        if host.is_empty() || !is_plain(host) || !is_plain(prefix) {
+        let url = Url::parse(text).map_err(|_| InvalidServer)?;
+        let is_plain = url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if url.scheme() != "http" || !url.has_host() || !is_plain {
             return Err(InvalidServer);
         }
         Ok(Server {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            prefix: prefix.trim_end_matches('/').to_owned(),
+            base: url.as_str().trim_end_matches('/').to_owned(),
         })
     }
+}
+
+/// A request without an answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    /// Mistake in the path or query.
+    #[error(transparent)]
+    Target(#[from] url::ParseError),
+    /// The server is unreachable, too slow, does not speak HTTP, or its answer is too long.
+    #[error(transparent)]
+    Http(#[from] ureq::Error),
+}
+
+/// A client whose requests end within a time.
+pub(super) fn client(timeout: Duration) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .accept("*/*")
+        .accept_encoding("identity")
+        .user_agent(concat!("lab/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
 }
 
 impl Server {
     /// Requests a path and its query.
     ///
     /// # Errors
-    /// The server is unreachable, takes longer than the timeout, or does not speak HTTP.
-    pub(super) fn get(&self, target: &str, timeout: Duration) -> io::Result<Answer> {
-        let deadline = Instant::now() + timeout;
-        let left = || {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match left.is_zero() {
-                true => Err(io::Error::from(io::ErrorKind::TimedOut)),
-                false => Ok(left),
-            }
-        };
-        let address = (self.host.as_str(), self.port).to_socket_addrs()?.next();
-        let address = address.ok_or(io::ErrorKind::NotFound)?;
-        let mut stream = TcpStream::connect_timeout(&address, left()?)?;
-        stream.set_write_timeout(Some(left()?))?;
-        let (host, port, prefix) = (&self.host, self.port, &self.prefix);
-        write!(
-            stream,
-            "GET {prefix}{target} HTTP/1.0\r\nHost: {host}:{port}\r\nAccept: */*\r\n\r\n"
-        )?;
-        let mut bytes = Vec::new();
-        let mut part = [0; 16 << 10];
-        loop {
-            stream.set_read_timeout(Some(left()?))?;
-            let count = stream.read(&mut part)?;
-            bytes.extend(part.iter().take(count));
-            if count == 0 {
-                break;
-            }
-            if bytes.len() as u64 > MOST_BYTES {
-                return Err(io::ErrorKind::FileTooLarge.into());
-            }
-        }
-        answer(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    /// See [`NoAnswer`].
+    pub(super) fn get(&self, client: &ureq::Agent, target: &str) -> Result<Answer, NoAnswer> {
+        // `url` encodes what a machine may send and a URL may not have, such as `<`.
+        let url = Url::parse(&format!("{}{target}", self.base))?;
+        let mut response = client.get(url.as_str()).call()?;
+        let body = response.body_mut();
+        let media_type = body.mime_type().unwrap_or_default().to_ascii_lowercase();
+        let body = body.with_config().limit(MOST_BYTES).read_to_vec()?;
+        Ok(Answer {
+            status: response.status().as_u16(),
+            media_type,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
     }
-}
-
-/// Reads an answer whose end is the end of the connection.
-fn answer(bytes: &[u8]) -> Option<Answer> {
-    let end = bytes.windows(4).position(|end| end == b"\r\n\r\n")?;
-    let (head, body) = bytes.split_at(end);
-    let head = String::from_utf8_lossy(head);
-    let mut lines = head.lines();
-    let status = lines.next()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?;
-    let media_type = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-type").then_some(value)
-    });
-    let media_type = media_type.and_then(|value| value.split(';').next());
-    Some(Answer {
-        status: status.parse().ok()?,
-        media_type: media_type.unwrap_or_default().trim().to_ascii_lowercase(),
-        body: String::from_utf8_lossy(body.get(4..)?).into_owned(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
-    fn server_is_read_from_its_url() {
-        let server = |text: &str| text.parse::<Server>().map(|s| (s.host, s.port, s.prefix));
-        let of = |host: &str, port, prefix: &str| Ok((host.to_owned(), port, prefix.to_owned()));
-        assert_eq!(server("http://10.0.0.1:8080"), of("10.0.0.1", 8080, ""));
-        assert_eq!(
-            server("http://boot.example/x/"),
-            of("boot.example", 80, "/x")
-        );
-        assert_eq!(server("http://[::1]:8080/"), of("::1", 8080, ""));
+    fn server_url_other_than_plain_http_is_refused() {
+        let base = |text: &str| text.parse::<Server>().map(|server| server.base);
+        for (text, expected) in [
+            ("http://10.0.0.1:8080", "http://10.0.0.1:8080"),
+            ("http://boot.example:80/x/", "http://boot.example/x"),
+            ("http://[::1]:8080/", "http://[::1]:8080"),
+        ] {
+            assert_eq!(base(text).as_deref(), Ok(expected));
+        }
         for text in [
             "https://h",
             "10.0.0.1:8080",
             "http://",
             "http://h:x",
             "http://h/?a=b",
+            "http://h/#a",
+            "http://user@h/",
+            "file:///x",
         ] {
-            assert_eq!(server(text), Err(InvalidServer), "{text}");
+            assert_eq!(base(text), Err(InvalidServer), "{text}");
         }
     }
 
+    /// Answers one request with these bytes, and returns the request's line.
+    fn asked(target: &str, answer: &'static [u8]) -> (Result<Answer, NoAnswer>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/prefix", listener.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            while !lines.next().unwrap().unwrap().is_empty() {}
+            stream.write_all(answer).unwrap();
+            first
+        });
+        let server: Server = url.parse().unwrap();
+        let got = server.get(&client(Duration::from_secs(60)), target);
+        (got, serving.join().unwrap())
+    }
+
     #[test]
-    fn answer_is_read_to_the_end_of_the_connection() {
-        let read =
-            answer(b"HTTP/1.1 200 OK\r\nContent-Type: text/Plain; charset=utf-8\r\n\r\na\r\n\r\nb")
-                .unwrap();
-        assert_eq!((read.status, read.media_type.as_str()), (200, "text/plain"));
-        assert_eq!(read.body, "a\r\n\r\nb");
-        assert_eq!(answer(b"SSH-2.0\r\n\r\n"), None);
-        assert_eq!(answer(b""), None);
+    fn answer_has_status_media_type_and_the_whole_body() {
+        let answer =
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/Plain; charset=utf-8\r\n\r\na\r\n\r\nb\xff";
+        let (got, request) = asked("/ipxe?mac=52-54-00&x=<&y=%41", answer);
+        assert_eq!(
+            request,
+            "GET /prefix/ipxe?mac=52-54-00&x=%3C&y=%41 HTTP/1.1"
+        );
+        let got = got.unwrap();
+        assert_eq!((got.status, got.media_type.as_str()), (200, "text/plain"));
+        assert_eq!(got.body, "a\r\n\r\nb\u{fffd}");
+    }
+
+    #[test]
+    fn redirect_and_refusal_are_answers_and_another_protocol_is_none() {
+        let moved = b"HTTP/1.1 301 Moved\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(asked("/x", moved).0.unwrap().status, 301);
+        let refused = b"HTTP/1.0 404 Not Found\r\n\r\nno";
+        let got = asked("/x", refused).0.unwrap();
+        assert_eq!((got.status, got.media_type.as_str()), (404, ""));
+        assert_eq!(got.body, "no");
+        for answer in [&b"SSH-2.0\r\n\r\n"[..], b""] {
+            assert!(matches!(asked("/x", answer).0, Err(NoAnswer::Http(_))));
+        }
     }
 }
