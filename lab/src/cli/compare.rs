@@ -10,11 +10,15 @@ use boot_server::catalog::data_dir::DataDir;
 use boot_server::event_sink::EventSink;
 use boot_server::net::http::{HttpServer, router};
 use boot_server::net::neighbours::Neighbours;
+use boot_server_catalog::Labels;
+use boot_server_catalog::ignition::ConfigLanguage;
 use boot_server_catalog::load::Source;
+use boot_server_catalog::snapshot::{Layout, Snapshot};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use lab_report::exit_code::ExitCode;
-use rollout::compare::{Answer, compare, render, requests};
-use rollout::plan::{ClientRequests, Known, plan_with_requests};
+use rollout::compare::{Answer, Version, compare, render, requests};
+use rollout::plan::{ClientRequests, Known, Plan, plan_with_requests};
 
 use super::http_get::{Server, client};
 use super::ignition_mode::IgnitionName;
@@ -33,6 +37,10 @@ pub(super) struct CompareArguments {
     /// Data directory that boot-server would serve, in bootcfg or matchbox layout
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// Program and version at URL, whose documented differences are counted apart [default: bootcfg-0.2 or matchbox-0.9 by
+    /// layout, matchbox-0.11 if a machine has a Butane config]
+    #[arg(long, value_name = "VERSION", value_parser = versions())]
+    from: Option<Version>,
     /// List of machines: *.toml, *.yaml, *.json or *.csv [default: machines that groups select by UUID or MAC]
     #[arg(long, value_name = "FILE")]
     machines: Option<PathBuf>,
@@ -61,6 +69,29 @@ enum Network {
     Pixiecore,
 }
 
+fn versions() -> impl TypedValueParser<Value = Version> {
+    PossibleValuesParser::new(Version::ALL.map(Version::name)).try_map(|name| name.parse())
+}
+
+/// Returns the latest version whose directories look like this one.
+fn version_of(snapshot: &Snapshot, plan: &Plan) -> Version {
+    let has_butane = || {
+        plan.machines.iter().any(|machine| {
+            let query = machine
+                .request
+                .split_once('?')
+                .map_or("", |(_, query)| query);
+            let source = snapshot.translated_from(&Labels::from_query(query), query);
+            source.is_some_and(|(language, _)| language == ConfigLanguage::Butane)
+        })
+    };
+    match plan.layout {
+        Layout::Bootcfg => Version::Bootcfg02,
+        Layout::Matchbox if has_butane() => Version::Matchbox011,
+        Layout::Matchbox => Version::Matchbox09,
+    }
+}
+
 /// Prints the differences and returns the exit code.
 pub(super) fn run(arguments: &CompareArguments) -> ExitCode {
     attempt(arguments).unwrap_or_else(|code| code)
@@ -87,6 +118,9 @@ fn attempt(arguments: &CompareArguments) -> Result<ExitCode, ExitCode> {
         },
     };
     let plan = plan_with_requests(&snapshot, &inventory, &machine_requests);
+    let version = arguments
+        .from
+        .unwrap_or_else(|| version_of(&snapshot, &plan));
     let requests = requests(&plan, &inventory, is_pixiecore);
     if requests.len() > MOST_REQUESTS {
         eprintln!(
@@ -120,7 +154,8 @@ fn attempt(arguments: &CompareArguments) -> Result<ExitCode, ExitCode> {
         )?;
         answers.push((there, here));
     }
-    let comparison = compare(&requests, &answers);
+    let comparison = compare(version, &requests, &answers);
+    eprintln!("Compared as {version}, with its documented differences");
     match (
         print(&render(&comparison)),
         comparison.differences.is_empty(),

@@ -2,7 +2,10 @@
 //!
 //! An answer is compared by what a machine notices: its status, its media type and its body. JSON is compared by value
 //! and `/metadata` by its lines, whose order is random in bootcfg and matchbox. Bodies of refusals are not compared:
-//! boot-server's name a reason.
+//! boot-server's name a reason. Differences that are documented for the old server's version are counted apart.
+
+mod documented;
+mod version;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,6 +14,9 @@ use similar::TextDiff;
 
 use crate::inventory::Inventory;
 use crate::plan::{Asked, Plan};
+
+pub use documented::Documented;
+pub use version::{UnknownVersion, Version};
 
 /// Lines around a change.
 const CONTEXT: usize = 3;
@@ -82,6 +88,8 @@ pub struct Difference {
 pub struct Comparison {
     /// Differences with the endpoint, an example of the request and the machines that send it.
     pub differences: Vec<(String, Vec<String>, Difference)>,
+    /// Intended differences from the other server's version, with an example of the request and their number.
+    pub documented: BTreeMap<Documented, (String, usize)>,
     /// Endpoints that the other server answers for no machine, with the number of answers here.
     pub not_offered: BTreeMap<String, usize>,
     /// Number of requests compared.
@@ -90,9 +98,9 @@ pub struct Comparison {
     pub equal_json: usize,
 }
 
-/// Compares the answers of the other server (first) with those here, by request.
+/// Compares the answers of the other server (first), which has this version, with those here, by request.
 #[must_use]
-pub fn compare(requests: &Requests, answers: &[(Answer, Answer)]) -> Comparison {
+pub fn compare(version: Version, requests: &Requests, answers: &[(Answer, Answer)]) -> Comparison {
     let mut comparison = Comparison {
         compared: answers.len(),
         ..Comparison::default()
@@ -118,6 +126,14 @@ pub fn compare(requests: &Requests, answers: &[(Answer, Answer)]) -> Comparison 
             comparison.equal_json += usize::from(there.status == 200 && there.body != here.body);
             continue;
         };
+        if let Some(kind) = documented::documented(version, request, there, here) {
+            let (_, count) = comparison
+                .documented
+                .entry(kind)
+                .or_insert_with(|| (request.clone(), 0));
+            *count += 1;
+            continue;
+        }
         let key = (endpoint.to_owned(), difference.detail.clone());
         match seen.get(&key) {
             Some(index) => {
@@ -211,6 +227,13 @@ pub fn render(comparison: &Comparison) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(text, "GET {request}\n  {names}: {what} differs\n{detail}\n");
     }
+    for (kind, (request, count)) in &comparison.documented {
+        let _ = writeln!(
+            text,
+            "Documented: {} ({count} answers, such as GET {request})",
+            kind.describe()
+        );
+    }
     for (endpoint, count) in &comparison.not_offered {
         let _ = writeln!(
             text,
@@ -253,7 +276,7 @@ mod tests {
             answers.insert(*request, (there.clone(), here.clone()));
         }
         let answers: Vec<(Answer, Answer)> = answers.into_values().collect();
-        compare(&requests, &answers)
+        compare(Version::Matchbox09, &requests, &answers)
     }
 
     #[test]
@@ -278,6 +301,22 @@ mod tests {
         ]);
         assert_eq!(found.differences, []);
         assert_eq!((found.compared, found.equal_json), (4, 2));
+    }
+
+    #[test]
+    fn documented_difference_is_counted_and_is_no_difference() {
+        let text = |body| answer(200, "text/plain", body);
+        let found = compared(&[(
+            "/boot.ipxe",
+            "",
+            text("&serial=${serial}\n"),
+            text("&serial=${serial}&arch=${buildarch:uristring}\n"),
+        )]);
+        assert_eq!(found.differences, []);
+        let shown = render(&found);
+        let line =
+            "Documented: the first script sends other labels (1 answers, such as GET /boot.ipxe)\n";
+        assert!(shown.contains(line), "{shown}");
     }
 
     #[test]
