@@ -76,6 +76,13 @@ pub fn survey(source: &Source) -> Loaded {
     survey_by(source, Empty::Accepted, &Changes::default())
 }
 
+/// Returns the layout of a directory, if it is a data directory.
+#[must_use]
+pub fn layout_of(source: &Source) -> Option<Layout> {
+    let root = Root::open(&source.root).ok()?;
+    layout(source, &root, Empty::Accepted).ok()
+}
+
 /// Meaning of an empty directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Empty {

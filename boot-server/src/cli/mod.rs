@@ -30,9 +30,9 @@ use self::arguments::{Arguments, Flag, Known};
 use self::client::Client;
 use self::pixiecore::Pixiecore;
 use self::settings::Settings;
-use crate::catalog::check;
-use crate::catalog::data_dir::Source;
+use crate::catalog::data_dir::{Layout, Source};
 use crate::catalog::problem::{Problem, Severity, render_problems};
+use crate::catalog::{check, load};
 use crate::config::Config;
 
 const AFTER_HELP: &str = "\
@@ -265,12 +265,17 @@ fn problems(path: &Path) -> Vec<Problem> {
         Err(problems) => return problems,
     };
     let secrets = secrets::problems(&config);
+    let has_rpc = config.rpc.is_some();
     let data = config.http.map_or_else(Vec::new, |http| {
         let folders = check::Folders {
             assets: http.assets.as_deref(),
             images: http.images.as_deref(),
         };
-        check::check_served(&http.source(), folders)
+        let source = http.source();
+        let is_bootcfg = has_rpc && load::layout_of(&source) == Some(Layout::Bootcfg);
+        let mut problems = check::check_served(&source, folders);
+        problems.extend(is_bootcfg.then(|| serve::grpc_with_bootcfg(&http.data)));
+        problems
     });
     data.into_iter().chain(secrets).collect()
 }

@@ -116,13 +116,18 @@ fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, 
         return Ok(Some(Arc::new(data_dir)));
     }
     if data_dir.current().layout == Layout::Bootcfg {
-        let message = "unsupported: gRPC with a data directory of bootcfg";
-        let help = "gRPC clients change a directory of matchbox: migrate it, or remove [rpc] or -rpc-address";
-        let problem = Problem::of_file(Severity::Error, &http.data, message, help);
-        return Err(vec![problem]);
+        return Err(vec![grpc_with_bootcfg(&http.data)]);
     }
     // Clients may put configs before there is a group, and remove all groups again.
     Ok(Some(Arc::new(data_dir.with_layout_kept())))
+}
+
+/// Returns the problem of gRPC with a data directory whose layout has no such API.
+pub(super) fn grpc_with_bootcfg(data: &Path) -> Problem {
+    let message = "unsupported: gRPC with a data directory of bootcfg";
+    let help =
+        "gRPC clients change a directory of matchbox: migrate it, or remove [rpc] or -rpc-address";
+    Problem::of_file(Severity::Error, data, message, help)
 }
 
 fn pixiecore(config: &Config) -> anyhow::Result<Option<ApiClient>> {

@@ -6,11 +6,12 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::rig::Certificates;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_boot-server");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_boot-server");
 
-struct Server {
-    child: Child,
-    rpc: String,
+/// A server that ends with this value.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) rpc: String,
 }
 
 impl Drop for Server {
@@ -22,7 +23,7 @@ impl Drop for Server {
 }
 
 /// Starts a server, and waits until it is ready.
-fn start(data: &Path, command: &mut Command) -> Server {
+pub(crate) fn start(data: &Path, command: &mut Command) -> Server {
     let mut child = command
         .arg("-address=127.0.0.1:0")
         .arg(format!("-data-path={}", data.display()))
@@ -41,7 +42,8 @@ fn start(data: &Path, command: &mut Command) -> Server {
     Server { child, rpc }
 }
 
-fn flags(certificates: &Certificates) -> [String; 4] {
+/// Flags of matchbox for gRPC.
+pub(crate) fn flags(certificates: &Certificates) -> [String; 4] {
     [
         "-rpc-address=127.0.0.1:0".to_owned(),
         format!(
@@ -212,4 +214,38 @@ fn directory_of_bootcfg_is_not_changed_by_grpc() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("bootcfg"), "{said}");
+}
+
+#[test]
+fn check_of_grpc_over_a_directory_of_bootcfg_says_so_once_and_of_matchbox_nothing() {
+    let certificates = Certificates::make();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("boot-server.toml");
+    let check = |data: &str| {
+        let text = format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\ndata = {:?}\n\
+             [rpc]\nclient_ca = {:?}\ntls_certificate = {:?}\ntls_key = {:?}\n",
+            tests.join(data),
+            certificates.certificate("ca"),
+            certificates.certificate("server"),
+            certificates.key("server"),
+        );
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(PROGRAM)
+            .args(["check", "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    let told = "unsupported: gRPC with a data directory of bootcfg";
+    let (code, said) = check("examples/bootcfg-0.2");
+    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(said.matches(told).count(), 1, "{said}");
+    assert!(said.contains("migrate it, or remove [rpc]"), "{said}");
+    let (code, said) = check("examples/matchbox-0.9");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("gRPC"), "{said}");
 }
