@@ -53,8 +53,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 use tokio::sync::Semaphore;
 
-pub(super) use server::{EXHAUSTED_PAUSE, HANDSHAKE_TIME, drain, listen};
 pub use server::{GRACE, HttpServer, Limits};
+pub(super) use server::{HANDSHAKE_TIME, accept, drain, listen};
 pub use signer::{Signer, SignerError};
 pub use tls::{Tls, TlsError};
 pub use workers::Workers;

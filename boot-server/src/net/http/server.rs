@@ -47,7 +47,7 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Time limit for the TLS handshake.
 pub(in crate::net) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Pause when the kernel has no file descriptor left for another connection.
-pub(in crate::net) const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connection limits of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,21 +153,9 @@ impl HttpServer {
         let refused = Refused::default();
         let tasks = TaskTracker::new();
         tokio::pin!(shutdown);
-        'serving: loop {
-            let accepted = tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, or a client that was gone again: not the end of a server.
-                    warn!(%error, "cannot accept an HTTP connection");
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                    continue;
-                }
-            };
+        'serving: while let Some((stream, peer)) =
+            accept(&self.listener, shutdown.as_mut(), "an HTTP connection").await
+        {
             let place = loop {
                 let freed = connections.freed();
                 match connections.admit(peer.ip()) {
@@ -234,6 +222,27 @@ pub(in crate::net) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(1024)
+}
+
+/// Returns the next connection, none once `shutdown` resolves; `what` names it in the log.
+pub(in crate::net) async fn accept(
+    listener: &TcpListener,
+    mut shutdown: Pin<&mut impl Future<Output = ()>>,
+    what: &str,
+) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.as_mut() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(accepted) => return Some(accepted),
+            // Out of descriptors, or a client that was gone again: not the end of a server.
+            Err(error) => warn!(%error, "cannot accept {what}"),
+        }
+        tokio::time::sleep(EXHAUSTED_PAUSE).await;
+    }
 }
 
 /// Lets connections end for [`GRACE`], then cuts them off; `what` names them in the log.

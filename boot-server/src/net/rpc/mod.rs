@@ -20,13 +20,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use self::services::Services;
 pub use self::tls::{MutualTls, RpcFiles};
 use self::tls::{Peer, Refused, Trusted, timed_out};
 use super::http::connections::{Admitted, Connections, Place};
-use super::http::{EXHAUSTED_PAUSE, HANDSHAKE_TIME, Workers, drain, listen};
+use super::http::{HANDSHAKE_TIME, Workers, accept, drain, listen};
 use crate::event_sink::EventSink;
 use crate::metrics::HttpConnections;
 use crate::store::Store;
@@ -98,21 +98,9 @@ impl RpcServer {
         );
         let tasks = TaskTracker::new();
         tokio::pin!(shutdown);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, or a client that was gone again: not the end of a server.
-                    warn!(%error, "cannot accept a gRPC connection");
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                    continue;
-                }
-            };
+        while let Some((stream, peer)) =
+            accept(&self.listener, shutdown.as_mut(), "a gRPC connection").await
+        {
             let Ok(Admitted { place, .. }) = connections.admit(peer.ip()) else {
                 let reason = RpcRefusal::new(RpcRefusalCode::NoPlace, "too many connections");
                 let refused = Refused {
