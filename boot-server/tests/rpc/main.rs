@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod certificates;
+mod handshakes;
 mod load;
 mod messages;
 mod program;
+mod recorded_runs;
 mod rig;
 mod terraform;
 mod vectors;

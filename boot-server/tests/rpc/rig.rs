@@ -105,6 +105,11 @@ impl Certificates {
         std::fs::write(self.key(name), key.serialize_pem()).unwrap();
     }
 
+    /// Folder of the files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn certificate(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.crt"))
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use boot_server_rpc::tonic::Code;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::messages::{bytes, call, decode, encode, is_content};
@@ -99,7 +100,6 @@ const COMPARED_ELSEWHERE: &str = "/ignition";
 #[derive(Debug, Deserialize)]
 struct Recording {
     id: String,
-    kind: String,
     about: String,
     #[serde(default)]
     data_before: BTreeMap<String, Value>,
@@ -132,16 +132,20 @@ struct Http {
     lines_sorted: Option<Vec<String>>,
 }
 
-fn recordings(file: &str, kind: &str) -> Vec<Recording> {
+/// Returns the recordings of a kind.
+pub(crate) fn recordings<T: DeserializeOwned>(file: &str, kind: &str) -> Vec<T> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/grpc");
     let text = std::fs::read_to_string(folder.join(file)).unwrap();
-    let all = text.lines().map(|line| serde_json::from_str(line).unwrap());
-    all.filter(|recording: &Recording| recording.kind == kind)
+    let all = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.filter(|recording| recording["kind"] == kind)
+        .map(|recording| serde_json::from_value(recording).unwrap())
         .collect()
 }
 
 /// Files below a folder, and the folders that are empty.
-fn tree(root: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
+pub(crate) fn tree(root: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
     fn add(root: &Path, folder: &Path, found: &mut BTreeMap<String, Option<Vec<u8>>>) {
         let entries: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
         let name = |path: &Path| {
@@ -167,7 +171,7 @@ fn tree(root: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
     found
 }
 
-fn write(root: &Path, files: &BTreeMap<String, Value>) {
+pub(crate) fn write(root: &Path, files: &BTreeMap<String, Value>) {
     for (file, content) in files {
         let path = root.join(file);
         if file.ends_with('/') {
@@ -179,7 +183,7 @@ fn write(root: &Path, files: &BTreeMap<String, Value>) {
     }
 }
 
-fn is_tree(root: &Path, recorded: &BTreeMap<String, Value>) -> bool {
+pub(crate) fn is_tree(root: &Path, recorded: &BTreeMap<String, Value>) -> bool {
     let found = tree(root);
     found.len() == recorded.len()
         && recorded
@@ -306,7 +310,7 @@ fn code_name(code: Code) -> &'static str {
 
 async fn compare(file: &str) {
     let certificates = Certificates::make();
-    let recordings = recordings(file, "calls");
+    let recordings: Vec<Recording> = recordings(file, "calls");
     assert_eq!(recordings.len(), 143);
     let mut failures = Vec::new();
     for recording in &recordings {
@@ -375,7 +379,7 @@ async fn clients_of_matchbox_are_trusted_and_refused_alike() {
     let certificates = Certificates::make();
     let mut compared = 0;
     for file in ["matchbox-0.9.0.jsonl", "matchbox-0.11.0.jsonl"] {
-        for recording in recordings(file, "tls") {
+        for recording in recordings::<Recording>(file, "tls") {
             // The name is not looked up, and is the client's to check.
             if recording.about == "wrong server name" {
                 continue;
