@@ -18,13 +18,14 @@ use crate::scenario::{
 };
 
 /// Names of the bundled scenarios in which a server of ours gives the boot options.
-pub const SCENARIOS: [&str; 8] = [
+pub const SCENARIOS: [&str; 9] = [
     "pxe-dhcp",
     "proxy-dhcp",
     "ipxe-chainload",
     "pixiecore",
     "cloud-config-full",
     "ignition",
+    "butane",
     "libvirt-guide-alone",
     "secure-boot",
 ];
