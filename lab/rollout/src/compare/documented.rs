@@ -8,6 +8,7 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{Answer, Version, endpoint};
 
@@ -273,7 +274,7 @@ fn each(value: Value, change: &impl Fn(Value) -> Value) -> Value {
     change(value)
 }
 
-/// Returns a config whose compressed contents are unpacked.
+/// Returns a config with the hash of what each compressed content unpacks to in its place.
 fn unpacked(config: Value) -> Value {
     each(config, &|value| match value {
         Value::String(text) => Value::String(unpacked_text(&text).unwrap_or(text)),
@@ -281,13 +282,19 @@ fn unpacked(config: Value) -> Value {
     })
 }
 
-/// Returns the content of a data URL that has gzip in it.
+/// Returns the hash of what a data URL with gzip unpacks to.
 fn unpacked_text(url: &str) -> Option<String> {
     let packed = STANDARD.decode(url.strip_prefix("data:;base64,")?).ok()?;
-    let mut bytes = Vec::new();
-    let unpacking = flate2::read::GzDecoder::new(packed.as_slice());
-    unpacking.take(MOST_UNPACKED).read_to_end(&mut bytes).ok()?;
-    Some(format!("gzip: {}", STANDARD.encode(bytes)))
+    let mut unpacking = flate2::read::GzDecoder::new(packed.as_slice()).take(MOST_UNPACKED);
+    let mut hash = Sha256::new();
+    let mut part = [0; 8 << 10];
+    loop {
+        match unpacking.read(&mut part).ok()? {
+            0 => break,
+            count => hash.update(part.get(..count)?),
+        }
+    }
+    Some(format!("gzip of {}", hex::encode(hash.finalize())))
 }
 
 /// Returns a config without its version and without empty sections, and the version.
