@@ -148,6 +148,10 @@ impl<'w> View<'w> {
             packets.filter(|packet| self.sent(packet))
         };
         let asks = |packet: &Packet| is_same_peer(socket(&packet.from), peer);
+        // Transaction ids of OVMF come from the clock: machines that start in the same second have the same one.
+        let mac = event.who().and_then(|who| who.mac.as_ref()?.valid());
+        let mac = mac.map(ToString::to_string);
+        let is_client = |client: &str| mac.as_deref().is_none_or(|mac| mac == client);
         // A request whose head was not captured still has its answer.
         let loaded = |is: &dyn Fn(&str) -> bool| {
             self.wire.transfers.iter().any(|transfer| {
@@ -160,18 +164,26 @@ impl<'w> View<'w> {
         };
         match event {
             BootEvent::DhcpRequest { xid, message, .. } => sent().any(|packet| {
-                matches!(&packet.what, PacketContent::Dhcp(said) if said.xid == *xid && said.is(*message))
+                matches!(&packet.what, PacketContent::Dhcp(said)
+                    if said.xid == *xid && said.is(*message) && is_client(&said.client))
             }),
-            BootEvent::DhcpReply { xid, message, address, .. } => {
+            BootEvent::DhcpReply {
+                xid,
+                message,
+                address,
+                ..
+            } => {
                 let packets = self.wire.packets.iter().filter(in_time);
-                packets.filter(|packet| packet.direction == Some(Direction::ToMachine)).any(|packet| {
-                    matches!(&packet.what, PacketContent::Dhcp(said)
+                packets
+                    .filter(|packet| packet.direction == Some(Direction::ToMachine))
+                    .any(|packet| {
+                        matches!(&packet.what, PacketContent::Dhcp(said)
                         if said.from_server
                             && said.xid == *xid
                             && said.is(*message)
                             && said.given == *address
                             && self.is_own_dhcp(packet, said))
-                })
+                    })
             }
             BootEvent::TftpRequest { file, .. }
             | BootEvent::TftpDone { file, .. }
@@ -179,14 +191,25 @@ impl<'w> View<'w> {
                 matches!(&packet.what, PacketContent::TftpRequest { file: asked, write: false, .. }
                     if Named::of(asked) == Named::of(file))
                     && asks(packet)
-            }) || loaded(&|name| Named::of(name) == Named::of(file)),
-            BootEvent::HttpRequest { path, query, method, .. } => sent().any(|packet| {
-                matches!(&packet.what, PacketContent::HttpRequest { target, method: used, .. }
+            }) || loaded(&|name| {
+                Named::of(name) == Named::of(file)
+            }),
+            BootEvent::HttpRequest {
+                path,
+                query,
+                method,
+                ..
+            } => {
+                sent().any(|packet| {
+                    matches!(&packet.what, PacketContent::HttpRequest { target, method: used, .. }
                     if is_target(target, path, query) && used == method)
-                    && asks(packet)
-            }) || loaded(&|name| is_target(name, path, query)),
+                        && asks(packet)
+                }) || loaded(&|name| is_target(name, path, query))
+            }
             // The machine's own messages are the only evidence of these.
-            BootEvent::DhcpIgnored { .. } | BootEvent::AddressInUse { .. } | BootEvent::RateLimited { .. } => {
+            BootEvent::DhcpIgnored { .. }
+            | BootEvent::AddressInUse { .. }
+            | BootEvent::RateLimited { .. } => {
                 sent().any(|packet| matches!(packet.what, PacketContent::Dhcp(_)))
             }
             _ => false,

@@ -4,6 +4,7 @@ use boot_server_events::{BootEvent, Who};
 use boot_server_proto::dhcp::MessageType;
 
 use super::*;
+use crate::diagnosis::tests::Story;
 use crate::timeline::{Fact, image_file};
 
 #[test]
@@ -287,4 +288,28 @@ fn the_lack_of_a_named_kernel_or_initrd_fails_at_its_stage_whatever_its_name() {
             }
         }
     }
+}
+
+#[test]
+fn dhcp_request_of_another_machine_with_the_same_transaction_id_is_not_the_machines() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    let other = story.attempt.scenario.node("node2").unwrap().clone();
+    let copies: Vec<Record> = story
+        .attempt
+        .records
+        .iter()
+        .filter_map(|record| {
+            let mut copy = record.clone();
+            copy.node = Some(other.name.clone());
+            let BootEvent::DhcpRequest { who, .. } = event(&mut copy)? else {
+                return None;
+            };
+            who.mac = Some(other.mac.into());
+            who.uuid = Some(other.uuid.into());
+            Some(copy)
+        })
+        .collect();
+    assert!(!copies.is_empty());
+    story.attempt.records.extend(copies);
+    assert_eq!(story.verdict(), NodeVerdict::Pass);
 }
