@@ -90,6 +90,14 @@ pub(super) fn record_of(told: ServiceEvent, nodes: &[Node]) -> Option<Record> {
             let detail = format!("{detail} (started again)");
             of_service(Observation::ServiceEnded { service, detail })
         }
+        ServiceEvent::Refused(frame) => {
+            let mut nodes = nodes.iter();
+            let sender = nodes.find(|node| node.mac == frame.source);
+            Record {
+                node: sender.map(|node| node.name.clone()),
+                ..of_service(Observation::FrameRefused(frame))
+            }
+        }
         ServiceEvent::Line {
             service,
             stream,

@@ -191,6 +191,7 @@ fn task(
                 uuid: *uuid,
                 serial: "impostor".into(),
                 firmware: job.firmware,
+                vlan: None,
             })
         }
     })

@@ -53,6 +53,7 @@ mod server_change;
 pub mod services;
 mod set_up;
 mod simulated;
+mod switch;
 mod topology;
 mod worker;
 

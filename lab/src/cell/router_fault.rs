@@ -97,6 +97,7 @@ mod tests {
         };
         let job = RouterJob {
             legs: vec![leg("servers", 0), leg("rack1", 1)],
+            trunk: None,
             routes: Vec::new(),
             blocked: Vec::new(),
             relay: Some(RelayJob {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use boot_server::config::Config;
 use boot_server_events::{BootEvent, Event};
-use lab_model::evidence::OutputStream;
 use lab_model::evidence::clock::run_clock;
+use lab_model::evidence::{OutputStream, RefusedFrame};
 use lab_model::timeline::StageName;
 use lab_model::untrusted::plain;
 use thiserror::Error;
@@ -153,6 +153,8 @@ pub enum ServiceEvent {
         /// Exit status and last lines of output.
         detail: String,
     },
+    /// A port of the switch refused a frame.
+    Refused(RefusedFrame),
     /// Line of output of a service of the user.
     Line {
         service: String,

@@ -19,6 +19,7 @@ use super::plan;
 use super::sandbox::cell_dir;
 use super::server_change::changed;
 use super::services::{Libvirtd, ServiceEvent, start_boot_server};
+use super::switch;
 use super::topology;
 use crate::capture::{self, Capture};
 use crate::hosts::attachment::Plug;
@@ -65,16 +66,19 @@ impl Services {
             mark: RunMark::of(&job.run_id),
             ..plan::network(scenario, &job.run_id)
         };
-        if job.connect.is_some() && !scenario.network.further().is_empty() {
+        let is_alone = scenario.network.further().is_empty() && !switch::is_needed(scenario);
+        if job.connect.is_some() && !is_alone {
             return Err(AttemptError::NetworksOnHost);
         }
         create_network(job, &network, &libvirtd).await?;
         topology::create_networks(job, scenario, &network, &libvirtd.hypervisor).await?;
+        switch::create_trunks(job, scenario, &network, &libvirtd.hypervisor).await?;
         let mut captures = Vec::new();
         for (name, spec) in plan::captures(scenario, &network, job) {
             captures.push((name, capture::start(&spec)?));
         }
         let plug = fault::before_servers(job, &network, &libvirtd.hypervisor).await?;
+        switch::start(job, scenario, plug.bridge(), events).await?;
         topology::start_routers(job, scenario, &network, &plug).await?;
         let assets = cell_dir().join("assets");
         let image = plan::image_folder(&assets);

@@ -35,6 +35,7 @@ pub(super) async fn live(
             uuid: around.machine.uuid.unwrap_or(node.uuid),
             serial: node.name.clone(),
             firmware: around.firmware,
+            vlan: around.vlan,
         }),
     };
     let stderr = around.artifacts.join("simulation.log");

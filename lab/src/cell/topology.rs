@@ -17,6 +17,7 @@ use super::fault;
 use super::link;
 use super::message::Job;
 use super::router_fault;
+use super::switch;
 use crate::hosts::attachment::{Plug, ip};
 use crate::hosts::router::{Leg, RelayJob, RouterJob};
 use crate::hypervisor::Hypervisor;
@@ -35,10 +36,19 @@ pub(super) fn further_name(
     Some(format!("lab-{run_id}-n{}", place + 1))
 }
 
-/// Returns the name of the network from which a machine boots, if that is not the first one.
+/// Returns the name of the network from which a machine boots, if that is not the first one; the bridge at its own
+/// port of the switch, if it tags its frames.
 #[must_use]
 pub(super) fn network_of(scenario: &Scenario, node: &Node, run_id: &str) -> Option<String> {
-    further_name(scenario, node.network(), run_id)
+    let port = switch::bridge_of_card(scenario, node.mac, run_id);
+    port.or_else(|| further_name(scenario, node.network(), run_id))
+}
+
+/// Returns the VLAN with which a machine tags its frames.
+#[must_use]
+pub(super) fn vlan_of(scenario: &Scenario, node: &Node) -> Option<u16> {
+    let network = scenario.network_of(node);
+    network.vlan.filter(|_| node.is_tagged())
 }
 
 /// Creates the networks beside the first one.
@@ -155,6 +165,7 @@ fn router_job(scenario: &Scenario, router: &Router, first_bridge: &str, run_id: 
     }
     RouterJob {
         legs: own.into_iter().map(leg).collect(),
+        trunk: switch::trunk_of(scenario, router, run_id),
         routes,
         blocked: router.blocked.clone(),
         relay: router.relay_to.map(|server| RelayJob {

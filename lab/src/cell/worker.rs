@@ -20,7 +20,7 @@ use super::recorder::{Recorder, tell};
 use super::sandbox::cell_dir;
 use super::services::ServiceEvent;
 use super::set_up::Services;
-use super::{fault, simulated, topology};
+use super::{fault, simulated, switch, topology};
 use crate::capture::ports::Ports;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::domain::Card;
@@ -280,21 +280,23 @@ impl Cell {
     /// Returns the context of a machine, without a capture at its port.
     pub(super) fn node_context(&self, node: &Node) -> NodeContext {
         let job = &self.job;
-        let network = |name: Option<&str>| {
-            let further = topology::further_name(&self.scenario, name, &job.run_id);
+        let network = |mac, name: Option<&str>| {
+            let port = switch::bridge_of_card(&self.scenario, mac, &job.run_id);
+            let further = || topology::further_name(&self.scenario, name, &job.run_id);
             let first = || fault::network_of_machines(job, self.services.network.name.clone());
-            further.unwrap_or_else(first)
+            port.or_else(further).unwrap_or_else(first)
         };
         let beside = node.nics.iter().filter(|nic| !nic.boots).map(|nic| Card {
             mac: nic.mac.to_string(),
-            network: network(nic.network.as_deref()),
+            network: network(nic.mac, nic.network.as_deref()),
         });
         NodeContext {
             run_id: job.run_id.clone(),
             firmware: job.firmware,
             accelerator: job.accelerator,
             depth: job.depth,
-            network: network(node.network()),
+            network: network(node.mac, node.network()),
+            vlan: topology::vlan_of(&self.scenario, node),
             cards: beside.collect(),
             sockets: cell_dir(),
             artifacts: artifacts_of(&job.artifacts, node),

@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::router::{Leg, RouterJob};
+use super::trunk;
 use super::{INSIDE, STATION_COMMAND, StationJob, Task, UP};
 
 /// Time limit for a station to become ready; one that leases addresses first makes complete exchanges.
@@ -43,7 +44,7 @@ pub struct Plugged {
     pub stdout: BufReader<ChildStdout>,
     /// Network interface in its namespace; empty for one in the servers' own namespace.
     pub interface: String,
-    /// Ports of a router on the bridges, in the order of its legs.
+    /// Ports of a router on the bridges, in the order of its legs; the same one for all legs on a trunk.
     pub ports: Vec<String>,
 }
 
@@ -112,13 +113,27 @@ impl Plug {
         hand_over(station, &job, stderr).await
     }
 
-    /// Starts a router, with a leg on the bridge of each network, and waits until it forwards and relays.
+    /// Starts a router, with a leg on the bridge of each network or one trunk, and waits until it forwards and relays.
     ///
     /// # Errors
     /// As [`Plug::start`].
     pub async fn start_router(&self, mut job: RouterJob, stderr: &Path) -> io::Result<Plugged> {
         let mut station = self.spawn_apart(stderr).await?;
-        for leg in &mut job.legs {
+        if let Some(trunk) = &mut job.trunk {
+            let (ours, theirs) = self.interfaces();
+            pair(&ours, &theirs, &trunk.bridge).await?;
+            if let Some(mtu) = trunk.mtu {
+                ip(&["link", "set", &ours, "mtu", &mtu.to_string()]).await?;
+            }
+            move_into(&station, &theirs).await?;
+            trunk.interface = theirs;
+            for (leg, vlan) in job.legs.iter_mut().zip(&trunk.vlans) {
+                leg.interface = trunk::interface(*vlan);
+                station.ports.push(ours.clone());
+            }
+        }
+        let own = job.legs.iter_mut().filter(|leg| leg.interface.is_empty());
+        for leg in own {
             let (ours, theirs) = self.interfaces();
             let Leg { bridge, mtu, .. } = leg;
             pair(&ours, &theirs, bridge).await?;

@@ -15,6 +15,8 @@
 //! | [`router`] | a router between networks |
 //! | [`relay`] | DHCP relay of a router |
 //! | [`advertise`] | router advertisements of a router |
+//! | [`switch`] | VLAN switch |
+//! | [`trunk`] | end of a trunk at a host |
 //! | [`answers`] | a web server that gives every request the same answer |
 //! | [`requests`] | a client that asks in a machine's name |
 
@@ -26,7 +28,9 @@ mod relay;
 mod requests;
 pub mod router;
 pub mod simulated;
+pub mod switch;
 mod tftp;
+pub mod trunk;
 mod web;
 
 use std::io::{self, BufRead, Write};
@@ -43,6 +47,8 @@ use serde::{Deserialize, Serialize};
 use crate::hosts::router::RouterJob;
 use crate::hosts::simulated::dhcp;
 use crate::hosts::simulated::machine::{self, MachineJob};
+use crate::hosts::switch::UNTAGGED;
+use crate::hosts::trunk::TrunkJob;
 
 /// Name of the hidden subcommand for another host on a cell's network.
 pub const STATION_COMMAND: &str = "cell-station";
@@ -142,10 +148,14 @@ fn work() -> io::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     let job: StationJob = serde_json::from_str(&line)?;
-    if let Some(interface) = &job.interface {
-        set_up(interface, &job)?;
+    let mut interface = job.interface.clone().unwrap_or_default();
+    match &job.task {
+        Task::Machine(MachineJob {
+            vlan: Some(vlan), ..
+        }) => interface = set_up_tagged(interface, *vlan, &job)?,
+        _ if job.interface.is_some() => set_up(&interface, &job)?,
+        _ => {}
     }
-    let interface = job.interface.clone().unwrap_or_default();
     match &job.task {
         Task::Idle => {
             say(UP)?;
@@ -224,6 +234,23 @@ fn set_up(interface: &str, job: &StationJob) -> io::Result<()> {
         ip(&["address", "add", &address, "dev", interface])?;
     }
     Ok(())
+}
+
+/// Sets up a machine on a trunk, with an interface for its VLAN and one for programs that do not tag their frames.
+/// Returns the name of the latter.
+fn set_up_tagged(interface: String, vlan: u16, job: &StationJob) -> io::Result<String> {
+    let vlans = vec![vlan, UNTAGGED];
+    trunk::join(&TrunkJob {
+        bridge: String::new(),
+        interface,
+        vlans: vlans.clone(),
+        native: Some(UNTAGGED),
+        mtu: None,
+    })?;
+    for vlan in vlans {
+        set_up(&trunk::interface(vlan), job)?;
+    }
+    Ok(trunk::interface(UNTAGGED))
 }
 
 fn ip(arguments: &[&str]) -> io::Result<()> {

@@ -15,6 +15,7 @@ use lab_model::fault::RelayFlaw;
 use lab_model::scenario::{BlockedPort, Outside, RelayProgram};
 use serde::{Deserialize, Serialize};
 
+use super::trunk::{self, TrunkJob};
 use super::{advertise, ip, relay, say_up};
 
 /// Router to start.
@@ -22,6 +23,9 @@ use super::{advertise, ip, relay, say_up};
 pub struct RouterJob {
     /// One leg for each network joined.
     pub legs: Vec<Leg>,
+    /// Trunk whose VLANs are the legs, in their order; `None` for a cable to each network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<TrunkJob>,
     /// Subnets that the router reaches through another router, each with its address.
     pub routes: Vec<(Ipv4Net, Ipv4Addr)>,
     /// Ports that the router does not forward to, in any direction.
@@ -68,6 +72,9 @@ pub struct RelayJob {
 pub(super) fn run(job: &RouterJob) -> io::Result<()> {
     ip(&["link", "set", "lo", "up"])?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+    if let Some(trunk) = &job.trunk {
+        trunk::join(trunk)?;
+    }
     for leg in &job.legs {
         set_up(leg)?;
         for blocked in &job.blocked {

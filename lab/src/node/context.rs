@@ -27,6 +27,8 @@ pub struct NodeContext {
     pub depth: EvidenceOptions,
     /// Name of the libvirt network.
     pub network: String,
+    /// VLAN with which the machine tags its frames.
+    pub vlan: Option<u16>,
     /// Cards beside the one from which the machine boots.
     pub cards: Vec<Card>,
     /// Folder for the console socket and the disks.

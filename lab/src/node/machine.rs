@@ -48,12 +48,18 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
     let sockets = Sockets::of(node, context);
     let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
     let disks = make_disks(node, &context.sockets)?;
-    let variables = match node.secure_boot {
-        // libvirt's template has these.
-        None | Some(KeySet::Microsoft2011) => None,
-        Some(keys) => {
+    let has_secure_boot = node.secure_boot.is_some() || context.machine.stale_keys;
+    let changes = nvram::Changes {
+        keys: node
+            .secure_boot
+            .or(has_secure_boot.then_some(KeySet::Microsoft2011)),
+        vlan: context.vlan.map(|vlan| (node.mac, vlan)),
+    };
+    let variables = match context.firmware.is_uefi() && !changes.is_none() {
+        false => None,
+        true => {
             let path = context.sockets.join(format!("{}.nvram", node.name));
-            nvram::make(keys, &path)?;
+            nvram::make(changes, &path)?;
             Some(path)
         }
     };
@@ -76,7 +82,7 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
         display: sockets.display.as_deref(),
         mark: &RunMark::of(&context.run_id),
         has_rng: !context.machine.without_rng,
-        has_secure_boot: node.secure_boot.is_some() || context.machine.stale_keys,
+        has_secure_boot,
         variables: variables.as_deref(),
     }))
 }

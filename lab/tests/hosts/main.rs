@@ -5,3 +5,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod routed;
+mod trunked;

@@ -79,6 +79,7 @@ impl Racks {
         let plug = Plug::new("t", "rack1").with_program(&lab());
         let job = RouterJob {
             legs: vec![leg("servers", 0), leg("rack1", 1)],
+            trunk: None,
             routes: Vec::new(),
             blocked,
             relay,
@@ -121,11 +122,11 @@ fn leg(network: &str, number: u8) -> Leg {
     }
 }
 
-fn lab() -> PathBuf {
+pub(crate) fn lab() -> PathBuf {
     PathBuf::from(assert_cmd::cargo::cargo_bin!("lab"))
 }
 
-fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let status = Command::new(program).args(arguments).status().unwrap();
     assert!(status.success(), "{program} {arguments:?}: {status}");
 }
@@ -150,7 +151,7 @@ fn boot_server(folder: &Path) -> Running {
     server
 }
 
-fn block_on<T>(what: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(what: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -179,6 +180,7 @@ fn boots_behind(relay: RelayJob) {
             uuid: uuid::Uuid::from_u128(7),
             serial: "1".into(),
             firmware: Firmware::Bios,
+            vlan: None,
         });
         let mut machine = racks.start(machine, None).await;
         let mut console = String::new();
@@ -368,6 +370,7 @@ fn start_router_override_without_support_is_refused() {
         }
         let folder = tempfile::tempdir().unwrap();
         let job = RouterJob {
+            trunk: None,
             legs: vec![leg("servers", 0), leg("rack1", 1)],
             routes: Vec::new(),
             blocked: Vec::new(),

@@ -8,9 +8,9 @@ use lab_model::evidence::saved;
 use crate::support::{Scenarios, printed};
 
 #[test]
-fn two_racks_boot_through_their_relays_and_lease_from_a_pool_each() {
+fn racks_boot_through_their_relays_and_lease_from_a_pool_each() {
     let scenarios = Scenarios::new();
-    for name in ["two-racks", "two-racks-kea"] {
+    for name in ["two-racks", "two-racks-kea", "trunk"] {
         let copy = scenarios.copy(&format!("topologies/{name}"), name);
         copy.edit_toml(|scenario| {
             scenario.insert("machines".into(), "simulated".into());
@@ -24,14 +24,20 @@ fn two_racks_boot_through_their_relays_and_lease_from_a_pool_each() {
     let output = scenarios.lab_run().output().unwrap();
     let all = printed(&output);
     assert_eq!(output.status.code(), Some(0), "{all}");
-    for (name, subnet) in [("two-racks", "10.20."), ("two-racks-kea", "10.21.")] {
+    let subnets = [
+        ("two-racks", "10.20."),
+        ("two-racks-kea", "10.21."),
+        ("trunk", "10.22."),
+    ];
+    for (name, subnet) in subnets {
         for firmware in ["bios", "uefi"] {
             let unit = format!("{name}@{firmware}");
             let attempt = scenarios.artifacts().join("latest").join(&unit);
             let attempt = saved::load(&attempt.join("attempt-1")).unwrap();
-            for (node, rack) in attempt.scenario.nodes.iter().zip(1..) {
+            for node in &attempt.scenario.nodes {
                 let address = attempt.wire.address_of(&node.mac.to_string());
                 let address = address.unwrap_or_else(|| panic!("{unit}: no lease: {all}"));
+                let rack = node.network().unwrap().trim_start_matches("rack");
                 let rack = format!("{subnet}{rack}.");
                 assert!(address.to_string().starts_with(&rack), "{unit}: {address}");
             }

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod fake_clock;
 mod gave_up;
 pub mod packet;
+mod refused;
 pub mod saved;
 pub mod simulated;
 pub mod tail;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::dhcp_kind::DhcpKind;
 pub use self::gave_up::GaveUp;
+pub use self::refused::{RefusedFrame, Way};
 
 use self::disturbance::Disturbance;
 use self::packet::{Content, Endpoint, Protocol};
@@ -97,6 +99,8 @@ pub enum Observation {
         /// Leftover, and its removal.
         what: String,
     },
+    /// A port of the cell's switch did not let a frame through; at most 50 records of one port, VLAN and way.
+    FrameRefused(RefusedFrame),
     /// The machine was started.
     PowerOn,
     /// The machine stopped by itself.

@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 use super::model::{
     Barrier, CannedAnswer, Direction, Injections, Kill, Link, MachineChange, Moment, ProxyFlaw,
-    RelayFlaw, Rewrite, Role, RouterChange, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
+    RelayFlaw, Rewrite, Role, RouterChange, ServerChange, ServerPart, Station, SwitchChange,
+    TftpFlaw, WebFlaw,
 };
-use crate::scenario::card_mac;
 use crate::scenario::problem::{Source, Wrong};
 use crate::scenario::read::{Item, Table};
+use crate::scenario::{VLAN_MAX, VLAN_MIN, card_mac};
 use crate::timeline::StageName;
 
 /// Reads every section that injects something; mistakes are added to `source`.
@@ -27,6 +28,7 @@ pub(super) fn read(root: &Table, source: &Source) -> Injections {
         barriers: each(root, "barrier", barrier),
         stations: each(root, "station", station),
         router: section("router", "[router]").map_or_else(RouterChange::default, router),
+        switch: section("switch", "[switch]").map_or_else(SwitchChange::default, switch),
         kill: section("kill", "[kill]").and_then(kill),
     }
 }
@@ -126,6 +128,26 @@ fn router(table: Table) -> RouterChange {
         second_link: address_of("second_link"),
         narrow: narrow.and_then(|bytes| u16::try_from(bytes.value).ok()),
         unplugged: is_set(&table, "unplugged"),
+    };
+    table.finish();
+    change
+}
+
+fn switch(table: Table) -> SwitchChange {
+    let vlan = |item: &Item| {
+        let vlan = item.number(VLAN_MIN..=VLAN_MAX, "as a VLAN id")?;
+        u16::try_from(vlan.value).ok()
+    };
+    let port = table.optional("port").and_then(|item| item.text());
+    let without = table.optional("without").and_then(|item| item.list());
+    let change = SwitchChange {
+        port: port.map(|port| port.value),
+        without: without
+            .unwrap_or_default()
+            .iter()
+            .filter_map(vlan)
+            .collect(),
+        native: table.optional("native").as_ref().and_then(vlan),
     };
     table.finish();
     change

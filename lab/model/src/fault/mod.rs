@@ -37,7 +37,7 @@ pub use live_fault::{LiveFault, LiveFaults};
 pub use model::{
     Barrier, CannedAnswer, Change, Collection, Direction, Edit, Expectation, Fault, Injections,
     Kill, Link, MachineChange, Moment, ProxyFlaw, RelayFlaw, Rewrite, Role, RouterChange,
-    ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
+    ServerChange, ServerPart, Station, SwitchChange, TftpFlaw, WebFlaw,
 };
 pub use outcome::{Found, found, is_shown};
 pub use overlay::{OverlayError, Treatment, materialise};

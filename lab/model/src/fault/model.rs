@@ -145,6 +145,9 @@ pub struct Injections {
     /// `[router]`: changes of the first router.
     #[serde(skip_serializing_if = "RouterChange::is_none")]
     pub router: RouterChange,
+    /// `[switch]`: changes of a trunk of the cell's switch.
+    #[serde(skip_serializing_if = "SwitchChange::is_none")]
+    pub switch: SwitchChange,
     /// `[kill]`: a boot server, or a service of the user, that is killed.
     pub kill: Option<Kill>,
 }
@@ -187,6 +190,18 @@ pub struct RouterChange {
     pub narrow: Option<u16>,
     /// True to cut the router's link to the servers' network.
     pub unplugged: bool,
+}
+
+/// `[switch]`: changes of a trunk at the cell's switch; the host at its other end keeps its settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwitchChange {
+    /// Name of the router or machine at the port; `None` for the first trunk.
+    pub port: Option<String>,
+    /// VLANs that the port does not allow.
+    pub without: Vec<u16>,
+    /// VLAN whose frames have no tag.
+    pub native: Option<u16>,
 }
 
 /// Service of a boot server.
@@ -429,6 +444,14 @@ impl RouterChange {
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == RouterChange::default()
+    }
+}
+
+impl SwitchChange {
+    /// True if nothing is changed.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == SwitchChange::default()
     }
 }
 

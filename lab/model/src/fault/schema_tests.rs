@@ -67,12 +67,13 @@ role = "machine"
 address = "192.168.92.200"
 uuid = "16e7d8a7-bfa9-428b-9117-363341bb330b"
 [router]
+[switch]
 [kill]
 after = "tftp_request"
 "#;
 
 /// Titles of the tables in messages, and their places in the fault and in the schema.
-const TABLES: [(&str, &str, &str); 10] = [
+const TABLES: [(&str, &str, &str); 11] = [
     ("the fault", "", ""),
     ("[expect]", "/expect", "/definitions/ExpectTable"),
     ("[[change]]", "/change/0", "/definitions/ChangeTable"),
@@ -82,6 +83,7 @@ const TABLES: [(&str, &str, &str); 10] = [
     ("[[rewrite]]", "/rewrite/0", "/definitions/RewriteTable"),
     ("[[barrier]]", "/barrier/0", "/definitions/BarrierTable"),
     ("[router]", "/router", "/definitions/RouterTable"),
+    ("[switch]", "/switch", "/definitions/SwitchTable"),
     ("[kill]", "/kill", "/definitions/KillTable"),
 ];
 

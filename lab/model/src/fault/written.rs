@@ -49,6 +49,8 @@ pub struct FaultFile {
     pub station: Vec<StationTable>,
     #[schemars(default)]
     pub router: RouterTable,
+    #[schemars(default)]
+    pub switch: SwitchTable,
     pub kill: Option<KillTable>,
 }
 
@@ -200,6 +202,22 @@ pub struct RouterTable {
     /// True to cut the router's link to the servers' network.
     #[schemars(default)]
     pub unplugged: bool,
+}
+
+/// `[switch]`: changes of a trunk at the cell's switch; the host at its other end keeps its settings.
+#[derive(Debug, Default, serde::Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SwitchTable {
+    /// Name of the router or machine at the port [default: the first router with a trunk].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// VLANs that the port does not allow.
+    #[schemars(default, inner(range(min = 1, max = 4094)))]
+    pub without: Vec<u16>,
+    /// VLAN whose frames have no tag [default: as at the host].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4094))]
+    pub native: Option<u16>,
 }
 
 /// Flaw of a DHCP relay.

@@ -48,3 +48,4 @@ pub use service::{
 pub use topology::{
     BlockedPort, BlockedPortError, Network, Networks, Nic, Outside, RelayProgram, Router, Transport,
 };
+pub(crate) use topology::{VLAN_MAX, VLAN_MIN};

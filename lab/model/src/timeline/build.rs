@@ -140,6 +140,7 @@ impl Builder<'_> {
             | Observation::ServiceKilled { .. }
             | Observation::ServiceLine { .. }
             | Observation::ServiceLeft { .. }
+            | Observation::FrameRefused(_)
             | Observation::Lifecycle { .. }
             | Observation::Firmware { .. }
             | Observation::Screen { .. }

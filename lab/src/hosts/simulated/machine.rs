@@ -19,6 +19,7 @@ use super::report::{say, tell};
 use super::script::{self, Command};
 use super::tftp::{self, Habits};
 use super::{LoadError, image, original, tftp::load as load_by_tftp};
+use crate::hosts::trunk;
 
 /// Maximum number of boot programs that load each other; a real machine has no limit.
 const BOOT_PROGRAMS_MAX: u32 = 8;
@@ -33,6 +34,9 @@ pub struct MachineJob {
     /// SMBIOS serial number.
     pub serial: String,
     pub firmware: Firmware,
+    /// VLAN with which firmware tags its frames. iPXE of Debian 12 has no VLANs and does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
 }
 
 /// End of a boot program or script.
@@ -45,7 +49,7 @@ enum End {
     Failed,
 }
 
-/// Boots on `interface` and returns when the boot has ended.
+/// Boots on `interface`, and firmware on that of its VLAN if it has one; returns when the boot has ended.
 pub fn run(job: &MachineJob, interface: &str) {
     say("This machine is simulated: it asks as firmware does and executes nothing.");
     let mut program = match job.firmware {
@@ -56,6 +60,7 @@ pub fn run(job: &MachineJob, interface: &str) {
     let machine = Machine {
         job,
         interface,
+        tagged: job.vlan.map(trunk::interface),
         images: RefCell::default(),
     };
     for _ in 0..BOOT_PROGRAMS_MAX {
@@ -71,6 +76,8 @@ pub fn run(job: &MachineJob, interface: &str) {
 struct Machine<'a> {
     job: &'a MachineJob,
     interface: &'a str,
+    /// Interface of the machine's VLAN.
+    tagged: Option<String>,
     /// Files loaded by scripts; kept when a script chains to another, as in iPXE.
     images: RefCell<Images>,
 }
@@ -97,11 +104,11 @@ impl Machine<'_> {
         } else {
             say(">>Start PXE over IPv4 (simulated).");
         }
-        let given = match dhcp::exchange(&asker, self.interface) {
+        let given = match dhcp::exchange(&asker, self.interface(program)) {
             Ok(given) => given,
             Err(error) => return self.no_address(is_ipxe, &error),
         };
-        if let Err(error) = dhcp::take_address(self.interface, &given) {
+        if let Err(error) = dhcp::take_address(self.interface(program), &given) {
             say(&format!("the address could not be taken: {error}"));
             return Err(());
         }
@@ -121,6 +128,15 @@ impl Machine<'_> {
             self.ipxe(program, &given, &file)
         } else {
             self.edk2(program, &given, &file)
+        }
+    }
+
+    /// Returns the interface of a program: that of the VLAN for firmware that tags its frames.
+    fn interface(&self, program: Program) -> &str {
+        let is_firmware = matches!(program, Program::Edk2Pxe | Program::Edk2Http);
+        match &self.tagged {
+            Some(tagged) if is_firmware => tagged,
+            _ => self.interface,
         }
     }
 

@@ -32,6 +32,8 @@ fn racked() -> Story {
         link_selection: false,
         server_id_override: false,
         vpn: None,
+        trunk: false,
+        native: None,
         blocked: Vec::new(),
         outside: None,
         addresses: BTreeMap::from([("servers".into(), ROUTER), ("rack1".into(), RACK)]),
@@ -376,6 +378,7 @@ fn address_at_another_card_names_both_cards_and_their_networks() {
         network: Some(network.into()),
         mac,
         boots,
+        tagged: false,
     };
     story.copied(|_| {});
     let nics = vec![

@@ -8,7 +8,7 @@ use super::super::draft::{Draft, DraftNode};
 use super::super::problem::{Located, Source, Wrong, nearest, one_of};
 use super::super::service::{self, Part};
 use super::read::{DraftNetwork, DraftRouter, RelayTarget};
-use super::{Network, RelayProgram, is_host_of};
+use super::{Network, RelayProgram, VLAN_MAX, is_host_of};
 
 /// Adds to `source` all conflicts of the topology.
 pub(in crate::scenario) fn check(draft: &Draft, source: &Source) {
@@ -26,10 +26,12 @@ pub(in crate::scenario) fn check(draft: &Draft, source: &Source) {
         joins(router, draft, source);
         addresses(router, draft, source);
         relay(router, draft, source);
+        trunk(router, draft, source);
     }
     duplicate_addresses(draft, source);
     for node in &draft.nodes {
         cards(node, draft, source);
+        tagged(node, draft, source);
     }
     for service in &draft.custom_services {
         if let Some(name) = &service.network {
@@ -355,6 +357,109 @@ fn relay(router: &DraftRouter, draft: &Draft, source: &Source) {
                     ),
                 ),
             }
+        }
+    }
+}
+
+/// Reports networks that a trunk cannot carry, and a native network without a trunk.
+fn trunk(router: &DraftRouter, draft: &Draft, source: &Source) {
+    let is_trunk = router.trunk.as_ref().filter(|trunk| trunk.value);
+    if let Some(native) = &router.native {
+        let is_joined = router
+            .joins
+            .iter()
+            .any(|joined| joined.value == native.value);
+        if !is_joined {
+            let names = router.joins.iter().map(|joined| joined.value.as_str());
+            source.clash(
+                (native.at.clone(), "native"),
+                (router.joins_at.clone(), "its networks"),
+                Wrong::new(
+                    format!(
+                        "native network that the router does not join: `{}`",
+                        native.value
+                    ),
+                    format!("use {}, or remove the line", one_of(names)),
+                ),
+            );
+        }
+        if is_trunk.is_none() {
+            source.wrong(
+                native.at.clone(),
+                "no trunk",
+                Wrong::new(
+                    "`native` without `trunk`",
+                    "add `trunk = true`, or remove the line",
+                ),
+            );
+        }
+    }
+    let Some(trunk) = is_trunk else {
+        return;
+    };
+    for name in &router.joins {
+        let network = draft.network(Some(&name.value));
+        if network.is_some_and(|network| network.vlan.is_none()) {
+            source.clash(
+                (trunk.at.clone(), "trunk"),
+                (name.at.clone(), "no VLAN"),
+                Wrong::new(
+                    format!("trunk to a network without a VLAN: `{}`", name.value),
+                    format!(
+                        "add an id to `{}`, e.g. `vlan = {}`, or remove `trunk`",
+                        name.value,
+                        free_vlan(draft)
+                    ),
+                ),
+            );
+        }
+    }
+}
+
+/// Returns an id from 100 on that no network has.
+fn free_vlan(draft: &Draft) -> u32 {
+    let is_free = |id: &u32| {
+        let mut networks = draft.networks.iter();
+        networks.all(|network| network.vlan.as_ref().is_none_or(|vlan| vlan.value != *id))
+    };
+    (100..=VLAN_MAX).find(is_free).unwrap_or(VLAN_MAX)
+}
+
+/// Reports cards with tags that have no VLAN, and firmware that cannot tag.
+fn tagged(node: &DraftNode, draft: &Draft, source: &Source) {
+    for nic in &node.nics {
+        let Some(flag) = nic.tagged.as_ref().filter(|tagged| tagged.value) else {
+            continue;
+        };
+        let name = nic.network.as_ref().map(|name| name.value.as_str());
+        let network = draft.network(name);
+        if let Some(network) = network.filter(|network| network.vlan.is_none()) {
+            source.clash(
+                (flag.at.clone(), "tagged"),
+                (network.at.clone(), "no VLAN"),
+                Wrong::new(
+                    format!(
+                        "tagged card in a network without a VLAN: `{}`",
+                        network.title()
+                    ),
+                    format!(
+                        "add an id to the network, e.g. `vlan = {}`, or remove `tagged`",
+                        free_vlan(draft)
+                    ),
+                ),
+            );
+        }
+        let mut firmware = draft.firmware.iter();
+        let bios = firmware.find(|firmware| !firmware.value.is_uefi());
+        if let (Some(bios), true) = (bios, nic.boots()) {
+            source.clash(
+                (flag.at.clone(), "tagged"),
+                (bios.at.clone(), "no VLANs"),
+                Wrong::new(
+                    "tagged card with BIOS firmware (its boot ROM knows no VLANs)",
+                    "use `firmware = [\"uefi\"]`, or remove `tagged`",
+                ),
+            );
         }
     }
 }

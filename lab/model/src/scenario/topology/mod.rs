@@ -27,9 +27,9 @@ pub(super) use check::check;
 pub(super) use read::{DraftNetwork, DraftNic, DraftRouter, build_routers, networks, nics, router};
 
 /// Minimum VLAN id; 0 means "priority tag only" (IEEE 802.1Q).
-pub(super) const VLAN_MIN: u32 = 1;
+pub(crate) const VLAN_MIN: u32 = 1;
 /// Maximum VLAN id; 4095 is reserved (IEEE 802.1Q).
-pub(super) const VLAN_MAX: u32 = 4094;
+pub(crate) const VLAN_MAX: u32 = 4094;
 /// Minimum MTU: every host must accept a datagram of this size (RFC 791), and a DHCP message fits.
 pub(super) const MTU_MIN: u32 = 576;
 /// Maximum MTU of usual jumbo frames.
@@ -248,6 +248,14 @@ pub struct Router {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = "^[!-~]{1,254}$"))]
     pub vpn: Option<Vpn>,
+    /// True if the router has one link to the cell's switch, which carries the VLANs of all its networks, instead of
+    /// one link to each network.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub trunk: bool,
+    /// Name of the network whose frames have no tag on the trunk [default: all have one].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native: Option<String>,
     /// Destination ports of packets that are not forwarded, e.g. `udp/69`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -421,4 +429,9 @@ pub struct Nic {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     pub boots: bool,
+    /// True if the machine itself tags its frames with the network's VLAN; its port on the switch takes no others.
+    /// UEFI firmware finds the VLAN in its variables.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub tagged: bool,
 }

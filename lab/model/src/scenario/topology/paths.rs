@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 
 use super::super::model::{Node, Scenario};
 use super::super::service::{Service, ServiceAddress};
-use super::{Network, Router};
+use super::{Network, Nic, Router};
 
 impl Scenario {
     /// Returns the network of the card from which a machine boots.
@@ -146,11 +146,22 @@ impl Scenario {
 }
 
 impl Node {
+    /// Returns the card from which the machine boots, if the scenario lists cards.
+    #[must_use]
+    pub fn boot_nic(&self) -> Option<&Nic> {
+        self.nics.iter().find(|nic| nic.boots)
+    }
+
+    /// True if the machine itself tags its frames.
+    #[must_use]
+    pub fn is_tagged(&self) -> bool {
+        self.boot_nic().is_some_and(|nic| nic.tagged)
+    }
+
     /// Returns the name of the network of the card from which the machine boots; `None` is the first network.
     #[must_use]
     pub fn network(&self) -> Option<&str> {
-        let boots = self.nics.iter().find(|nic| nic.boots);
-        match boots {
+        match self.boot_nic() {
             Some(nic) => nic.network.as_deref(),
             None => self.network.as_deref(),
         }

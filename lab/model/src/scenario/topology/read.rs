@@ -143,6 +143,8 @@ pub(in crate::scenario) struct DraftRouter {
     pub(super) link_selection: Option<Located<bool>>,
     pub(super) server_id_override: Option<Located<bool>>,
     pub(super) vpn: Option<Located<Vpn>>,
+    pub(super) trunk: Option<Located<bool>>,
+    pub(super) native: Option<Located<String>>,
     pub(super) blocked: Vec<BlockedPort>,
     outside: Option<Outside>,
 }
@@ -200,6 +202,8 @@ pub(in crate::scenario) fn router(item: &Item, number: usize) -> Option<DraftRou
         link_selection: flag("link_selection"),
         server_id_override: flag("server_id_override"),
         vpn: table.optional("vpn").and_then(|item| item.parse(vpn)),
+        trunk: flag("trunk"),
+        native: table.optional("native").and_then(|item| item.text()),
         blocked: table
             .optional("blocked")
             .and_then(|item| item.list())
@@ -238,6 +242,8 @@ pub(in crate::scenario) fn build_routers(draft: &Draft, networks: &Networks) -> 
             .as_ref()
             .is_some_and(|one| one.value),
         vpn: router.vpn.as_ref().map(|one| one.value.clone()),
+        trunk: router.trunk.as_ref().is_some_and(|one| one.value),
+        native: router.native.as_ref().map(|name| name.value.clone()),
         blocked: router.blocked.clone(),
         outside: router.outside,
         addresses,
@@ -299,6 +305,7 @@ pub(in crate::scenario) struct DraftNic {
     pub(in crate::scenario) network: Option<Located<String>>,
     pub(in crate::scenario) mac: Option<Located<MacAddr>>,
     pub(super) boots: Option<Located<bool>>,
+    pub(super) tagged: Option<Located<bool>>,
 }
 
 impl DraftNic {
@@ -311,6 +318,7 @@ impl DraftNic {
     pub(in crate::scenario) fn build(self) -> Option<Nic> {
         Some(Nic {
             boots: self.boots(),
+            tagged: self.tagged.is_some_and(|tagged| tagged.value),
             network: self.network.map(|name| name.value),
             mac: self.mac?.value,
         })
@@ -345,6 +353,7 @@ fn nic(item: &Item) -> Option<DraftNic> {
             .required("mac", "mac = \"52:54:00:a1:9c:ae\"")
             .and_then(|item| item.parse(mac)),
         boots: table.optional("boots").and_then(|item| item.flag()),
+        tagged: table.optional("tagged").and_then(|item| item.flag()),
     };
     table.finish();
     Some(nic)

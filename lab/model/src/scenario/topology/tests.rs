@@ -184,6 +184,31 @@ fn topology_reads_back_from_the_resolved_scenario() {
 }
 
 #[test]
+fn trunk_and_tagged_card_read_back_from_the_resolved_scenario() {
+    let text = RACKS
+        .replace("[\"bios\", \"uefi\"]", "[\"uefi\"]")
+        .replacen("10.20.0.0/24\"", "10.20.0.0/24\"\nvlan = 100", 1)
+        .replacen(
+            "relay_to = \"servers\"",
+            "relay_to = \"servers\"\ntrunk = true\nnative = \"servers\"",
+            1,
+        )
+        .replace("mtu = 1400", "vlan = 102")
+        .replace("boots = true }", "boots = true, tagged = true }");
+    let scenario = parse(&text).unwrap_or_else(|error| panic!("{}", render(&error)));
+    let router = &scenario.routers[0];
+    assert_eq!(
+        (router.trunk, router.native.as_deref()),
+        (true, Some("servers"))
+    );
+    assert!(!scenario.nodes[0].is_tagged());
+    assert!(scenario.nodes[1].is_tagged());
+    let resolved = scenario.to_toml().unwrap();
+    let again = parse(&resolved).unwrap_or_else(|error| panic!("{resolved}{}", render(&error)));
+    assert_eq!(again, scenario);
+}
+
+#[test]
 fn network_alone_is_resolved_as_a_table() {
     let alone = Networks::from(Network::new("10.20.0.0/24".parse().unwrap()));
     let text = toml::to_string(&alone).unwrap();
@@ -217,6 +242,31 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("subnets_overlap", "10.20.2.0/24", "10.20.0.0/22"),
     ("vlan_out_of_range", "vlan = 101", "vlan = 4095"),
     ("vlan_twice", "mtu = 1400", "vlan = 101"),
+    (
+        "trunk_to_a_network_without_a_vlan",
+        "relay_to = \"servers\"",
+        "relay_to = \"servers\"\ntrunk = true",
+    ),
+    (
+        "native_network_without_a_trunk",
+        "relay_to = \"servers\"",
+        "relay_to = \"servers\"\nnative = \"rack1\"",
+    ),
+    (
+        "native_network_that_the_router_does_not_join",
+        "relay_to = \"servers\"",
+        "relay_to = \"servers\"\nnative = \"rack2\"",
+    ),
+    (
+        "tagged_card_without_a_vlan",
+        "boots = true",
+        "boots = true, tagged = true",
+    ),
+    (
+        "tagged_card_with_bios",
+        "network = \"rack2\", boots = true",
+        "network = \"rack1\", boots = true, tagged = true",
+    ),
     ("mtu_too_small", "mtu = 1400", "mtu = 500"),
     (
         "host_key_in_a_further_network",
