@@ -52,6 +52,12 @@ pub enum Cause {
     TwoRelays,
     /// The address is of another network's pool.
     WrongPool,
+    /// A port of the switch refuses a VLAN.
+    VlanNotAllowed,
+    /// The ends of a trunk have different native VLANs.
+    NativeVlanMismatch,
+    /// A program of the machine sends without the tag of its VLAN.
+    VlanTagLost,
     /// A router does not forward packets to a port.
     BlockedByRouter,
     /// A link on the way loses long packets.
@@ -144,7 +150,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Cause; 61] = [
+    pub const ALL: [Cause; 64] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -162,6 +168,9 @@ impl Cause {
         Cause::RelayDropsReplies,
         Cause::TwoRelays,
         Cause::WrongPool,
+        Cause::VlanNotAllowed,
+        Cause::NativeVlanMismatch,
+        Cause::VlanTagLost,
         Cause::BlockedByRouter,
         Cause::MtuTooSmall,
         Cause::OutsideAddress,
@@ -229,6 +238,9 @@ impl Cause {
             Cause::RelayDropsReplies => "relay-drops-replies",
             Cause::TwoRelays => "two-relays",
             Cause::WrongPool => "wrong-pool",
+            Cause::VlanNotAllowed => "vlan-not-allowed",
+            Cause::NativeVlanMismatch => "native-vlan-mismatch",
+            Cause::VlanTagLost => "vlan-tag-lost",
             Cause::BlockedByRouter => "blocked-by-router",
             Cause::MtuTooSmall => "mtu-too-small",
             Cause::OutsideAddress => "outside-address",

@@ -5,7 +5,7 @@ use std::mem::{Discriminant, discriminant};
 
 use super::case::Case;
 use super::config_url::answered;
-use super::{Cause, Finding, Proof};
+use super::{Cause, Finding, Proof, vlan};
 use crate::evidence::packet::{
     Direction, Packet, PacketContent, Protocol, Transfer, TransferEnd, Wire,
 };
@@ -109,6 +109,10 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
 
 /// Detects repeated retransmissions in several conversations.
 pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
+    if vlan::is_refused(case) {
+        // The switch has not lost these packets.
+        return None;
+    }
     // A packet lost before the machine's port never reaches it: only the capture of the network shows the
     // retransmission.
     let lossy: Vec<&Transfer> = case

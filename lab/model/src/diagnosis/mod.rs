@@ -42,6 +42,7 @@ mod signed_chain;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tftp;
+mod vlan;
 
 pub use cause::Cause;
 pub use explain::{Explained, explain, explain_judged};
@@ -126,6 +127,9 @@ const DETECTORS: &[Detector] = &[
     relay::drops_replies,
     relay::two_relays,
     relay::wrong_pool,
+    vlan::not_allowed,
+    vlan::native_mismatch,
+    vlan::tag_lost,
     router::blocked,
     router::narrow,
     outside::address,

@@ -2,8 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use boot_server_proto::mac::MacAddr;
+
 use super::*;
 use crate::evidence::packet::Direction;
+use crate::evidence::{RefusedFrame, Way};
 use crate::scenario::{Network, Networks, Nic, RelayProgram, Router};
 use crate::timeline::StageName;
 
@@ -373,7 +376,7 @@ fn request_for_an_address_outside_of_the_lab_names_the_address_and_the_routers_a
 #[test]
 fn address_at_another_card_names_both_cards_and_their_networks() {
     let mut story = racked();
-    let other: boot_server_proto::mac::MacAddr = "52:54:00:00:00:99".parse().unwrap();
+    let other: MacAddr = "52:54:00:00:00:99".parse().unwrap();
     let nic = |network: &str, mac, boots| Nic {
         network: Some(network.into()),
         mac,
@@ -431,4 +434,126 @@ fn frame_of_one_of_several_captures_is_shown_with_its_network() {
     let named = json.as_array().unwrap().iter();
     let mut named = named.filter(|proof| proof["frame"].is_u64());
     assert!(named.all(|proof| proof["network"] == "servers"), "{json}");
+}
+
+/// A rack of VLAN 101 behind a router on a trunk.
+fn switched() -> Story {
+    let mut story = racked();
+    let scenario = &mut story.attempt.scenario;
+    let mut servers = (*scenario.network).clone();
+    servers.vlan = Some(100);
+    let mut racks = scenario.network.further().to_vec();
+    racks[0].vlan = Some(101);
+    scenario.network = Networks::with(servers, racks);
+    scenario.routers[0].trunk = true;
+    story
+}
+
+impl Story {
+    /// A frame that a port of the switch refused, after all else.
+    fn refused(&mut self, port: &str, vlan: Option<u16>, way: Way, source: MacAddr) {
+        let record = Record {
+            at_us: self.last_us() + 100_000,
+            node: None,
+            seen: Observation::FrameRefused(RefusedFrame {
+                port: port.into(),
+                vlan,
+                way,
+                source,
+            }),
+        };
+        self.attempt.records.push(record);
+    }
+
+    fn has_cause(&self, cause: Cause) -> bool {
+        self.findings().iter().any(|one| one.cause == cause)
+    }
+}
+
+#[test]
+fn vlan_that_the_port_of_the_router_refuses_is_named_unless_it_is_another_racks() {
+    for (vlan, name) in [(101, "rack1"), (100, "servers")] {
+        let mut story = switched();
+        let mac = story.node.mac;
+        story.refused("router1", Some(vlan), Way::Out, mac);
+        story.gave_up(60, "no progress for 60 s");
+        let words = [
+            &*format!("refuses frames of VLAN {vlan} ({name}) at the port of router1"),
+            &*format!("frame of VLAN {vlan} refused at the port of router1"),
+        ];
+        story.is_explained(Cause::VlanNotAllowed, &words);
+    }
+    let mut story = switched();
+    let mac = story.node.mac;
+    story.refused("router1", Some(102), Way::Out, mac);
+    story.gave_up(60, "no progress for 60 s");
+    assert!(!story.has_cause(Cause::VlanNotAllowed));
+    // An answer came through: no port refuses the VLAN.
+    let mut story = switched();
+    story.refused("router1", Some(101), Way::Out, mac);
+    story.leased(given(20));
+    story.gave_up(60, "no progress for 60 s");
+    assert!(!story.has_cause(Cause::VlanNotAllowed));
+}
+
+#[test]
+fn untagged_frames_of_the_router_in_the_wrong_network_or_refused_are_a_native_mismatch() {
+    let mut story = switched();
+    let ask = PacketContent::ArpRequest {
+        address: story.attempt.scenario.network.host(),
+    };
+    let ends = (story.rack_host(0), story.router(ROUTER, 0));
+    story.at_port_between(ends, ask, Direction::ToMachine);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "untagged frames of servers arrive in rack1",
+        "ARP request of 192.168.92.254 (router1 in servers) at the port of node1",
+    ];
+    story.is_explained(Cause::NativeVlanMismatch, &words);
+
+    let mut story = switched();
+    story.attempt.scenario.routers[0].native = Some("servers".into());
+    let router = MacAddr([2, 0, 0, 0, 9, 9]);
+    story.refused("router1", None, Way::In, router);
+    story.gave_up(60, "no progress for 60 s");
+    let words = [
+        "sends frames of servers without a tag",
+        "untagged frame refused at the port of router1",
+    ];
+    story.is_explained(Cause::NativeVlanMismatch, &words);
+}
+
+#[test]
+fn arp_request_of_the_router_in_its_own_network_is_no_native_mismatch() {
+    let mut story = switched();
+    let address = given(20);
+    let ask = PacketContent::ArpRequest { address };
+    let ends = (story.rack_host(0), story.router(RACK, 0));
+    story.at_port_between(ends, ask, Direction::ToMachine);
+    story.gave_up(60, "no progress for 60 s");
+    assert!(!story.has_cause(Cause::NativeVlanMismatch));
+}
+
+#[test]
+fn tag_is_lost_by_the_program_that_sends_untagged_frames_last() {
+    let tagged = |story: &mut Story| {
+        let nic = Nic {
+            network: Some("rack1".into()),
+            mac: story.node.mac,
+            boots: true,
+            tagged: true,
+        };
+        story.node.nics = vec![nic];
+        let scenario = &mut story.attempt.scenario;
+        scenario.nodes = vec![story.node.clone()];
+    };
+    let mut story = switched();
+    let (name, mac) = (story.node.name.clone(), story.node.mac);
+    story.refused(&name, None, Way::In, mac);
+    story.gave_up(60, "no progress for 60 s");
+    // A machine that does not tag has no tag to lose.
+    assert!(!story.has_cause(Cause::VlanTagLost));
+    tagged(&mut story);
+    let words = ["the firmware sends without the tag of VLAN 101"];
+    story.is_explained(Cause::VlanTagLost, &words);
 }
