@@ -152,6 +152,40 @@ fn is_root() -> bool {
     uid.and_then(|line| line.split_whitespace().nth(1)) == Some("0")
 }
 
+/// True if one line of `text` is `line`, in which each `…` stands for any text.
+#[must_use]
+pub fn has_line(text: &str, line: &str) -> bool {
+    text.lines().any(|one| is_line(one, line))
+}
+
+/// Asserts that one line of `text` is `line`, in which each `…` stands for any text.
+///
+/// # Panics
+/// When no line is.
+pub fn assert_line(text: &str, line: &str) {
+    assert!(has_line(text, line), "no line `{line}`:\n{text}");
+}
+
+fn is_line(one: &str, line: &str) -> bool {
+    let Some((begin, rest)) = line.split_once('…') else {
+        return one == line;
+    };
+    let Some(mut open) = one.strip_prefix(begin) else {
+        return false;
+    };
+    let (middle, end) = match rest.rsplit_once('…') {
+        Some((middle, end)) => (Some(middle), end),
+        None => (None, rest),
+    };
+    for part in middle.into_iter().flat_map(|middle| middle.split('…')) {
+        match open.find(part) {
+            Some(at) => open = &open[at + part.len()..],
+            None => return false,
+        }
+    }
+    open.ends_with(end)
+}
+
 /// Says that this test cannot run here, and why. Call it, and return from the test.
 ///
 /// # Panics
@@ -181,4 +215,33 @@ pub fn has_program(program: &str, package: &str) -> bool {
         skip(&format!("no {program} (package {package})"));
     }
     is_there
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_line;
+
+    #[test]
+    fn has_line_needs_a_whole_line_with_any_text_where_dots_are() {
+        let text = "removed network 4f2a-net\nNo leftovers on qemu:///system.\n";
+        for line in [
+            "No leftovers on qemu:///system.",
+            "No leftovers on ….",
+            "removed … 4f2a-…",
+            "…network…",
+            "… on …",
+        ] {
+            assert!(has_line(text, line), "{line}");
+        }
+        for line in [
+            "No leftovers",
+            "network…",
+            "…4f2a",
+            "removed … volume …",
+            "…net…network…",
+            "removed network 4f2a-net…net",
+        ] {
+            assert!(!has_line(text, line), "{line}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
+use test_support::assert_line;
 
 fn lab(arguments: &[&str], input: &str) -> Output {
     let mut program = Command::cargo_bin("lab").unwrap();
@@ -59,10 +60,18 @@ fn butane_refuses_with_line_and_column_and_exit_2() {
         (Some(2), 0),
         "{told}"
     );
-    assert!(
-        told.contains("-:5:13") && told.contains("path not absolute"),
-        "{told}"
-    );
+    insta::assert_snapshot!(told, @r"
+    translation-refused
+
+      × Butane config: path not absolute ($.storage.files.0.path)
+       ╭─[-:5:13]
+     4 │   files:
+     5 │     - path: a
+       ·             ▲
+       ·             ╰── here
+       ╰────
+      help: correct the config
+    ");
     let unused = "variant: fcos\nversion: 1.4.0\nspare: 1\n";
     assert_eq!(lab(&["butane", "-"], unused).status.code(), Some(0));
     let output = lab(&["butane", "-", "--strict"], unused);
@@ -76,11 +85,7 @@ fn plan_shows_source_and_result_of_a_translated_config() {
     let set = set("matchbox-0.11");
     let table = lab(&["plan", &set], "");
     let told = text(&table.stdout);
-    assert!(
-        told.contains("(Butane config → 3.4.0)"),
-        "{told}{}",
-        text(&table.stderr)
-    );
+    assert_line(&told, "…(Butane config → 3.4.0)…");
     let shown = lab(
         &["plan", &set, "--show", "flatcar", "--ignition", "as-butane"],
         "",
@@ -100,21 +105,20 @@ fn plan_shows_source_and_result_of_a_translated_config() {
 fn validate_reports_a_translators_findings_at_their_lines() {
     let output = lab(&["validate", &set("matchbox-0.9")], "");
     let told = text(&output.stdout);
-    for part in [
-        "ignition/gateway.yaml:30:7",
-        "translation-warning",
-        "defaulting to 0755",
-    ] {
-        assert!(told.contains(part), "{part}\n{told}");
-    }
+    let unspecified =
+        "mode unspecified for directory, defaulting to 0755 ($.storage.directories.0.mode)";
+    assert_line(&told, "translation-warning");
+    assert_line(
+        &told,
+        &format!("  ⚠ Container Linux Config: {unspecified} (for group `gateway`)"),
+    );
+    assert_line(&told, "    ╭─[…/ignition/gateway.yaml:30:7]");
     let output = lab(
         &["validate", &set("matchbox-0.9"), "--ignition", "as-0.11"],
         "",
     );
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(2));
-    assert!(
-        told.contains("translation-refused") && told.contains("missing `variant`"),
-        "{told}"
-    );
+    assert_line(&told, "translation-refused");
+    assert_line(&told, "  × …: missing `variant`…");
 }

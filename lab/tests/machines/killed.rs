@@ -5,7 +5,7 @@ use std::io::BufRead;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use test_support::{ends, eventually, is};
+use test_support::{assert_line, ends, eventually, has_line, is};
 
 use crate::support::{DEADLINE, Scenarios, printed};
 
@@ -119,9 +119,7 @@ fn ctrl_c_ends_with_a_table_of_what_was_seen_and_exit_130() {
     assert_eq!(output.status.code(), Some(130), "{}", printed(&output));
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(
-        table
-            .lines()
-            .any(|line| line.contains("killed@bios") && line.contains("interrupted")),
+        has_line(&table, "killed@bios … interrupted…"),
         "{}",
         printed(&output)
     );
@@ -160,9 +158,7 @@ fn ctrl_c_while_a_cell_is_set_up_is_interrupted_and_leaves_nothing() {
         let text = printed(&output);
         assert_eq!(output.status.code(), Some(130), "{text}");
         let table = String::from_utf8_lossy(&output.stdout);
-        let row = table.lines().find(|line| line.contains("early@bios"));
-        assert!(row.is_some_and(|row| row.contains("interrupted")), "{text}");
-        assert!(!table.contains("infra"), "{text}");
+        assert_line(&table, "early@bios … interrupted…");
         let left = processes_with(&scenarios.artifacts().display().to_string());
         assert!(left.is_empty(), "still running: {left:#?}");
     }
@@ -194,10 +190,10 @@ fn what_lab_up_brought_up_goes_with_it_unless_it_was_detached() {
     let told = std::io::BufReader::new(up.stdout.take().unwrap()).lines();
     assert!(
         told.map_while(Result::ok)
-            .any(|line| line.starts_with("Ctrl-C stops the lab")),
+            .any(|line| line == "Ctrl-C stops the lab (--detach keeps it running)."),
         "it did not come up"
     );
-    assert!(listed().contains(&name), "{}", listed());
+    assert_line(&listed(), &format!("…  {name}@bios  since …"));
     let run = fs::read_link(scenarios.artifacts().join("latest")).unwrap();
     let run = run.to_string_lossy().into_owned();
     let domain = format!("lab-{}-node1", run.rsplit('-').next().unwrap());
@@ -206,7 +202,8 @@ fn what_lab_up_brought_up_goes_with_it_unless_it_was_detached() {
     up.kill().unwrap();
     up.wait().unwrap();
     eventually(DEADLINE, || {
-        let is_gone = processes_with(&domain).is_empty() && !listed().contains(&name);
+        let is_gone = processes_with(&domain).is_empty()
+            && !has_line(&listed(), &format!("…  {name}@bios  since …"));
         is(is_gone, format!("the lab is up still: {}", listed()))
     });
 }

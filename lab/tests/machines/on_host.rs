@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use test_support::{eventually, is};
+use test_support::{assert_line, eventually, has_line, is};
 
 use crate::host::Host;
 use crate::stays::nothing_is_left;
@@ -55,19 +55,14 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     let all = host.has("list");
     run_of(&all);
     let named = host.lab(&["exec", "node1", "--lab", "real", "--", "hostname"]);
-    assert!(
-        String::from_utf8_lossy(&named.stdout).contains("ipxe-chainload-one"),
-        "{}",
-        printed(&named)
+    assert_eq!(
+        String::from_utf8_lossy(&named.stdout).trim(),
+        "ipxe-chainload-one"
     );
     // Its subnet is taken now.
     let clash = host.lab(&[&["run", "real"], &on_host[..], &artifacts].concat());
     assert_eq!(clash.status.code(), Some(69), "{}", printed(&clash));
-    assert!(
-        printed(&clash).contains("192.168.92.0/24"),
-        "{}",
-        printed(&clash)
-    );
+    assert_line(&printed(&clash), "…192.168.92.0/24…");
 
     // What is up is not garbage.
     host.lab(&["gc"]);
@@ -78,7 +73,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     assert_eq!(down.status.code(), Some(0), "{}", printed(&down));
     nothing_is_left_on(&host, &networks);
     let nothing = printed(&host.lab(&["gc"]));
-    assert!(nothing.contains("No leftovers"), "{nothing}");
+    assert_line(&nothing, "No leftovers on qemu:///system.");
 
     // Everything of it is killed at once: its machine goes with the connection, its network stays.
     scenario.up_early();
@@ -89,7 +84,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     // Processes that are killed take a moment to end.
     eventually(DEADLINE, || {
         let swept = printed(&host.lab(&["gc"]));
-        let is_swept = swept.contains(&format!("removed network {run}-net"));
+        let is_swept = has_line(&swept, &format!("removed network {run}-net"));
         is(is_swept, swept)
     });
     eventually(DEADLINE, || {
@@ -98,7 +93,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     });
     nothing_is_left_on(&host, &networks);
     let again = printed(&host.lab(&["gc"]));
-    assert!(again.contains("No leftovers"), "{again}");
+    assert_line(&again, "No leftovers on qemu:///system.");
 }
 
 /// The name of the run whose only machine is among these, beside the foreign one.
@@ -146,7 +141,7 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
     let laid = host.command("sh", &["-c", CABLE]);
     assert!(laid.status.success(), "{}", printed(&laid));
     let asked = || printed(&host.command("sh", &["-c", ASK]));
-    assert!(asked().contains("no lease"), "somebody else answers");
+    assert_line(&asked(), "udhcpc: no lease, failing");
     let desk = || {
         host.command("ip", &["link", "show", "desk"])
             .status
@@ -162,27 +157,37 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
     // Nobody can be asked here.
     let unasked = host.lab(&[&up[..], &place].concat());
     assert_eq!(unasked.status.code(), Some(2), "{}", printed(&unasked));
-    assert!(printed(&unasked).contains("--yes"), "{}", printed(&unasked));
+    assert_line(
+        &printed(&unasked),
+        "…: --attach removes desk from this host until the lab is down; confirm with --yes",
+    );
     let up = host.lab(&[&up[..], &place, &["--yes"]].concat());
     is_up(&up);
     let hints = printed(&up);
-    assert!(
-        hints.contains("lab console node1") && hints.contains("lab down"),
-        "{hints}"
+    assert_line(
+        &hints,
+        "  lab console node1 … serial console; Ctrl-] detaches",
+    );
+    assert_line(
+        &hints,
+        "  lab down … stop the lab and remove everything in it",
     );
     assert!(!desk(), "the host has it still");
     eventually(DEADLINE, || {
         let answered = asked();
-        is(answered.contains("lease of 192.168.92."), answered)
+        is(
+            has_line(&answered, "udhcpc: lease of 192.168.92.… obtained…"),
+            answered,
+        )
     });
 
     let down = host.lab(&["down", "desk"]);
     let is_down = said(&down, &["down", "desk"], 0);
-    assert!(is_down.contains("is down"), "{is_down}");
-    assert!(!printed(&host.lab(&["ps"])).contains("desk"));
+    assert_line(&is_down, "… desk@bios is down.");
+    assert_line(&printed(&host.lab(&["ps"])), "No lab is up.");
     nothing_is_left(&artifacts);
     assert!(desk(), "the host does not have it back");
-    assert!(asked().contains("no lease"), "somebody answers still");
+    assert_line(&asked(), "udhcpc: no lease, failing");
 }
 
 #[test]

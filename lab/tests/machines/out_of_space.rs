@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use test_support::{ends, eventually, is};
+use test_support::{assert_line, ends, eventually, has_line, is};
 
 use crate::support::{DEADLINE, Scenarios, printed};
 
@@ -65,14 +65,12 @@ fn run_on_a_full_disk_ends_with_the_path_and_a_table() {
         let output = run_on_a_disk_of(&scenarios, size);
         let text = printed(&output);
         assert_ne!(output.status.code(), Some(0), "{size}: {text}");
-        assert!(text.contains("No space left on device"), "{size}: {text}");
-        assert!(
-            text.contains(&scenarios.artifacts().display().to_string()),
-            "{size}: {text}"
-        );
-        assert!(!text.contains("panicked"), "{size}: {text}");
-        if output.status.code() != Some(1) || text.contains("cannot write artifacts") {
-            assert!(text.contains("full@bios"), "{size}: {text}");
+        let artifacts = scenarios.artifacts();
+        let lost = format!("…{}/…: No space left on device…", artifacts.display());
+        assert_line(&text, &lost);
+        assert!(!has_line(&text, "thread … panicked at …"), "{size}: {text}");
+        if output.status.code() != Some(1) || has_line(&text, "lab: cannot write artifacts:") {
+            assert_line(&text, "full@bios …");
         }
         nothing_is_left(&scenarios);
     }
@@ -90,6 +88,9 @@ fn run_that_may_open_few_files_is_refused_with_the_limit() {
     let output = ended(&mut lab);
     let text = printed(&output);
     assert_eq!(output.status.code(), Some(69), "{text}");
-    assert!(text.contains("file descriptors: 24"), "{text}");
-    assert!(text.contains("ulimit -n"), "{text}");
+    assert_line(&text, "…file descriptors: 24 (a run needs …)…");
+    assert_line(
+        &text,
+        "…ulimit -n 1024, after raising the hard limit (limits.conf, LimitNOFILE=)",
+    );
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use test_support::{eventually, is};
+use test_support::{assert_line, eventually, has_line, is};
 
 use crate::host::Host;
 use crate::pty::OnTerminal;
@@ -129,15 +129,10 @@ fn a_lab_on_another_host_is_used_from_here() {
 
     let up = pair.lab(&[&["up", "real", "--detach"], &there[..]].concat());
     assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
-    assert!(
-        printed(&up).contains("root@127.0.0.1: sending the image"),
-        "{}",
-        printed(&up)
-    );
-    assert!(
-        printed(&up).contains("The lab runs on root@127.0.0.1"),
-        "{}",
-        printed(&up)
+    assert_line(&printed(&up), "root@127.0.0.1: sending the image… MiB)");
+    assert_line(
+        &printed(&up),
+        "The lab runs on root@127.0.0.1; the commands above also work from here.",
     );
     let machines = pair.host.has("list");
     assert!(
@@ -145,10 +140,11 @@ fn a_lab_on_another_host_is_used_from_here() {
         "{machines:?}"
     );
     let listed = pair.says(&["ps"], 0);
-    assert!(
-        listed.contains("on root@127.0.0.1") && listed.contains("192.168.92."),
-        "{listed}"
+    assert_line(
+        &listed,
+        "…  real@bios  since …  http://192.168.92.…  on root@127.0.0.1",
     );
+    assert_line(&listed, "  node1  52:54:00:…  192.168.92.…  pass");
     let node = ["node1", "--lab", "real"];
     let hostname = || pair.says(&[&["exec"], &node[..], &["--", "hostname"]].concat(), 0);
     assert_eq!(hostname().trim(), "ipxe-chainload-one");
@@ -158,7 +154,7 @@ fn a_lab_on_another_host_is_used_from_here() {
     // What is changed here is what it boots with there.
     let config = pair.scenarios.folder().join("real/data/config.yaml");
     let text = fs::read_to_string(&config).unwrap();
-    assert!(text.contains("hostname: ipxe-chainload-one"), "{text}");
+    assert_line(&text, "      hostname: ipxe-chainload-one");
     fs::write(
         &config,
         text.replace("hostname: ipxe-chainload-one", "hostname: changed"),
@@ -189,7 +185,7 @@ fn a_lab_on_another_host_is_used_from_here() {
 
     // What is up is not garbage.
     let swept = pair.says(&["gc", "--connect", URI], 0);
-    assert!(swept.contains("No leftovers"), "{swept}");
+    assert_line(&swept, "No leftovers on ….");
     assert_eq!(pair.host.has("list"), machines);
 
     pair.says(&["down", "real"], 0);
@@ -199,11 +195,7 @@ fn a_lab_on_another_host_is_used_from_here() {
         pair.visits()
     );
     assert_is_a_run(&artifacts.join("latest"));
-    assert!(
-        pair.says(&["ps"], 0)
-            .lines()
-            .all(|line| !line.contains("127.0.0.1"))
-    );
+    assert!(pair.says(&["ps"], 0).lines().eq(["No lab is up."]));
 
     // Once more, all at once: what was brought is there still.
     fs::write(&config, text).unwrap();
@@ -215,8 +207,9 @@ fn a_lab_on_another_host_is_used_from_here() {
     .concat();
     let run = pair.lab(&run);
     assert_eq!(run.status.code(), Some(0), "{}", printed(&run));
-    assert!(!printed(&run).contains("sending"), "{}", printed(&run));
-    assert!(fs::read_to_string(&junit).unwrap().contains("<testsuites"));
+    let sent = "root@127.0.0.1: sending …";
+    assert!(!has_line(&printed(&run), sent), "{}", printed(&run));
+    assert_line(&fs::read_to_string(&junit).unwrap(), "<testsuites…");
     assert!(
         pair.is_idle() && pair.visits().is_empty(),
         "{}",
@@ -227,7 +220,7 @@ fn a_lab_on_another_host_is_used_from_here() {
         killed_here_it_ends_there(&pair, &there, on_terminal);
     }
     let swept = pair.says(&["gc", "--connect", URI], 0);
-    assert!(swept.contains("removed visit"), "{swept}");
+    assert_line(&swept, "removed visit …");
     let base = pair
         .host
         .command("ls", &[&format!("{HOME}/.cache/bootlab")]);
@@ -270,7 +263,8 @@ fn killed_here_it_ends_there(pair: &Pair, there: &[&str], on_terminal: bool) {
 
 fn assert_is_a_run(folder: &Path) {
     let run = fs::read_to_string(folder.join("run.json")).unwrap();
-    assert!(run.contains("real@bios"), "{run}");
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["units"][0]["unit"], "real@bios", "{run:#}");
     let console = folder.join("real@bios/attempt-1/nodes/node1/console.log");
     assert!(fs::metadata(console).unwrap().len() > 0);
 }

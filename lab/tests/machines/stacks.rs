@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use test_support::assert_line;
+
 use crate::support::{ScenarioCopy, Scenarios, copy_all, printed, project_scenarios};
 
 /// The boot server beside the `lab` program.
@@ -245,8 +247,8 @@ fn fault_of_a_plain_boot_server_has_the_cause_that_events_would_show() {
         .artifacts()
         .join("latest/fault/kernel-not-found@bios/attempt-1/nodes/node1/explain.txt");
     let text = fs::read_to_string(explained).unwrap();
-    assert!(text.contains("plain (dhcp, tftp, http, config)"), "{text}");
-    assert!(text.contains("program boot-server; it printed `"), "{text}");
+    assert_line(&text, "…plain (dhcp, tftp, http, config)…");
+    assert_line(&text, "…program boot-server; it printed `…");
 }
 
 /// The bundled stacks of other programs, with simulated machines.
@@ -445,8 +447,7 @@ fn service_that_is_always_restarted_serves_again_and_one_that_prepares_may_end()
     };
     assert_eq!(ended["service"], "helper");
     let detail = ended["detail"].as_str().unwrap();
-    assert!(detail.contains("exit status: 3"), "{detail}");
-    assert!(detail.contains("(started again)"), "{detail}");
+    assert_eq!(detail, "exit status: 3; first life (started again)");
     assert!(records.iter().any(|one| one["line"] == "second life"));
 }
 
@@ -587,9 +588,9 @@ fn service_in_a_root_of_its_own_serves_an_ordinary_user_with_the_programs_of_tha
     );
     let verdict = scenarios.verdict("no-program@bios");
     let why = verdict["why"].as_str().unwrap();
-    assert!(
-        why.contains("cannot become nobody: not in the root's /etc/passwd"),
-        "{why}"
+    assert_eq!(
+        why,
+        "service helper ended before it was ready: exit status: 1; lab: cannot become nobody: not in the root's /etc/passwd"
     );
 }
 
@@ -604,9 +605,9 @@ fn program_of_a_service_that_is_not_installed_is_named_with_its_service() {
     let output = scenarios.lab_run().output().unwrap();
     let all = printed(&output);
     assert_eq!(output.status.code(), Some(69), "{all}");
-    assert!(
-        all.contains("not found: no-such-program (service `helper` of scenario `absent`)"),
-        "{all}"
+    assert_line(
+        &all,
+        "…not found: no-such-program (service `helper` of scenario `absent`)",
     );
     // podman is not where this run looks for programs.
     let image = "image = \"containers-storage:localhost/stack:1\"\n";
@@ -616,11 +617,11 @@ fn program_of_a_service_that_is_not_installed_is_named_with_its_service() {
     let output = run.env("PATH", folder.path()).output().unwrap();
     let all = printed(&output);
     assert_eq!(output.status.code(), Some(69), "{all}");
-    let named = "not found: podman (image of service `helper` of scenario `absent`)";
-    assert!(
-        all.contains(named) && all.contains("install podman"),
-        "{all}"
+    assert_line(
+        &all,
+        "…not found: podman (image of service `helper` of scenario `absent`)",
     );
+    assert_line(&all, "…sudo apt-get install podman");
 }
 
 #[test]
@@ -634,7 +635,10 @@ fn directory_that_only_grpc_clients_filled_boots_each_machine() {
         let records = evidence(&scenarios, unit);
         let lines = records.iter().filter(|one| one["service"] == "boot");
         let texts: Vec<&str> = lines.filter_map(|one| one["line"].as_str()).collect();
-        let calls = texts.iter().filter(|text| text.contains("\"rpc_call\""));
+        let events = texts
+            .iter()
+            .filter_map(|text| serde_json::from_str::<Value>(text).ok());
+        let calls = events.filter(|event| event["event"] == "rpc_call");
         assert_eq!(calls.count(), 5, "{unit}: {texts:?}");
     }
 }

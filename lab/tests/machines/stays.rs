@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use test_support::{eventually, is};
+use test_support::{assert_line, eventually, has_line, is};
 
 use crate::pty::OnTerminal;
 use crate::support::{DEADLINE, ScenarioCopy, Scenarios, printed, said};
@@ -58,17 +58,18 @@ fn persistent_lab_is_used_from_a_terminal_and_from_scripts_until_ctrl_c() {
     let mut up = OnTerminal::start(&up);
     let _down = Down(&lab, name.clone());
     up.wait_for("Ctrl-C stops the lab", DEADLINE);
-    assert!(
-        up.text.contains("lab console node1") && up.text.contains("lab down"),
-        "{}",
-        up.text
+    assert_line(
+        &up.text,
+        "  lab console node1 … serial console; Ctrl-] detaches",
+    );
+    assert_line(
+        &up.text,
+        "  lab down … stop the lab and remove everything in it",
     );
     let listed = lab.says(&["ps"], 0);
-    assert!(
-        listed.contains(&name) && listed.contains("52:54:00:5c:01:01"),
-        "{listed}"
-    );
-    assert!(!listed.contains("node2"), "{listed}");
+    assert_line(&listed, &format!("…  {name}@bios  since …"));
+    assert_line(&listed, "  node1  52:54:00:5c:01:01…");
+    assert!(!has_line(&listed, "  node2 …"), "{listed}");
 
     commands_are_run_in_the_machine(&lab, &name);
     console_on_a_terminal_is_the_machines(&lab, &name);
@@ -79,9 +80,9 @@ fn persistent_lab_is_used_from_a_terminal_and_from_scripts_until_ctrl_c() {
         .output()
         .unwrap();
     let inside = String::from_utf8_lossy(&shell.stdout).into_owned();
-    assert!(inside.contains("192.168.92.1/24"), "{}", printed(&shell));
+    assert_line(&inside, "… UP … 192.168.92.1/24 …");
 
-    assert!(console(&lab, &name).contains("typed-by-the-test"));
+    assert_line(&console(&lab, &name), "…<typed-by-the-test>…");
     what_it_says_can_be_read(&lab, &name);
     machines_can_be_touched(&lab, &name, scenarios.folder().parent().unwrap());
     faults_can_be_set(&lab, &name);
@@ -89,7 +90,7 @@ fn persistent_lab_is_used_from_a_terminal_and_from_scripts_until_ctrl_c() {
     up.types("\x03");
     up.wait_for("is down", DEADLINE);
     assert!(up.ends(DEADLINE).success(), "{}", up.text);
-    assert!(!lab.says(&["ps"], 0).contains(&name));
+    assert!(!has_line(&lab.says(&["ps"], 0), &format!("…  {name}@…")));
     let gone = lab
         .command(&["console", "node1", "--lab", &name])
         .output()
@@ -170,16 +171,15 @@ fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
     let logins = console.matches("(automatic login)").count();
     assert!(logins >= 2, "{logins} logins: {console}");
     let journal = lab.says(&["logs", "node1", "--lab", name, "--journal"], 0);
-    assert!(journal.contains("systemd"), "{journal}");
+    assert_line(&journal, "… systemd-journald[…]: Journal started");
     let server = lab.says(&["logs", "boot-server", "--lab", name], 0);
-    assert!(server.contains("HTTP GET /ipxe"), "{server}");
+    assert_line(&server, "… HTTP GET /ipxe…");
     let unknown = ["logs", "nobody", "--lab", name];
     let unknown = lab.command(&unknown).output().unwrap();
     assert_eq!(unknown.status.code(), Some(2), "{}", printed(&unknown));
-    assert!(
-        printed(&unknown).contains("boot-server, node1"),
-        "{}",
-        printed(&unknown)
+    assert_line(
+        &printed(&unknown),
+        "lab: no logs of `nobody` (available: boot-server, node1)",
     );
 
     let events = lab.says(&["events", name], 0);
@@ -190,11 +190,11 @@ fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
     assert_eq!(power_ons.count(), 2, "{events}");
     eventually(DEADLINE, || {
         let status = lab.says(&["status", name], 0);
-        is(status.contains("node1  on   config-applied"), status)
+        is(has_line(&status, "  node1  on   config-applied …"), status)
     });
 
     let packets = lab.says(&["capture", name], 0);
-    assert!(packets.contains("GET /ipxe?uuid="), "{packets}");
+    assert_line(&packets, "…HTTP… GET /ipxe?uuid=…");
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
     lab.says(&["capture", name, "--write", path], 0);
@@ -219,7 +219,9 @@ fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
     // The capture begins a moment after its command.
     eventually(DEADLINE, || {
         lab.says(&ask, 0);
-        let is_shown = packets.try_iter().any(|line| line.contains("GET /live"));
+        let is_shown = packets
+            .try_iter()
+            .any(|line| has_line(&line, "…HTTP… GET /live…"));
         is(is_shown, "the capture does not show the request")
     });
     live.kill().unwrap();
@@ -243,7 +245,7 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
     }
     let virsh = ["--", "virsh", "list", "--name"];
     let domains = lab.says(&[&["shell"], &lab_of[..], &virsh[..]].concat(), 0);
-    assert!(domains.contains("-node1"), "{domains}");
+    assert_line(&domains, "lab-…-node1");
 
     let power = |what: &str, code| {
         let mut words = vec!["power", what, "node1", "--lab", name];
@@ -255,10 +257,10 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
         printed(&output)
     };
     power("off", 0);
-    assert!(lab.says(&["status", name], 0).contains("node1  off"));
-    assert!(power("off", 1).contains("already off"));
+    assert_line(&lab.says(&["status", name], 0), "  node1  off  -");
+    assert_line(&power("off", 1), "lab: node1 is already off");
     power("on", 0);
-    assert!(power("on", 1).contains("already on"));
+    assert_line(&power("on", 1), "lab: node1 is already on");
 
     let add = |words: &[&str], code| {
         let output = lab
@@ -268,19 +270,23 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
         assert_eq!(output.status.code(), Some(code), "{}", printed(&output));
         printed(&output)
     };
-    assert!(
-        add(&["extra", "--mac", "52:54:00:5c:01:01"], 1).contains("duplicate name, UUID or MAC")
+    assert_line(
+        &add(&["extra", "--mac", "52:54:00:5c:01:01"], 1),
+        "lab: duplicate name, UUID or MAC: already used by node1",
     );
     add(&["extra", "--mac", "52:54:00:00:00:99"], 0);
-    assert!(lab.says(&["ps"], 0).contains("extra  52:54:00:00:00:99"));
-    let mac = "52:54:00:00:00:99 DHCP";
+    assert_line(&lab.says(&["ps"], 0), "  extra  52:54:00:00:00:99…");
+    let mac = "…52:54:00:00:00:99 DHCP…";
     eventually(DEADLINE, || {
         let log = lab.says(&["logs", "boot-server", "--lab", name], 0);
-        is(log.contains(mac), "the machine that was added asks nobody")
+        is(
+            has_line(&log, mac),
+            "the machine that was added asks nobody",
+        )
     });
     lab.says(&[&["power", "off", "extra"], &lab_of[..]].concat(), 0);
     let again = lab.says(&[&["reboot", "node1"], &lab_of[..]].concat(), 0);
-    assert!(again.contains("is up again"), "{again}");
+    assert_line(&again, "node1 is up again after … s.");
 }
 
 /// Each fault is felt by the machine, and no more after it was cleared.
@@ -297,14 +303,17 @@ fn faults_can_be_set(lab: &Lab<'_>, name: &str) {
     };
     let answered = |when: &str| eventually(DEADLINE, || is(answers(), format!("no answer {when}")));
     answered("before any fault");
-    for words in [&["netem", "--loss", "100%"][..], &["http-stall", "/foo"]] {
-        let set = fault(words);
-        assert!(set.contains(words[0]), "{set}");
+    let set = [
+        (&["netem", "--loss", "100%"][..], "netem: 100% lost\n"),
+        (&["http-stall", "/foo"], "http-stall: /foo\n"),
+    ];
+    for (words, active) in set {
+        assert_eq!(fault(words), active);
         assert!(!answers(), "{words:?} is not felt");
-        assert!(fault(&["clear"]).contains("No active faults"));
+        assert_line(&fault(&["clear"]), "No active faults in … ….");
         answered(&format!("after {words:?} was cleared"));
     }
-    assert!(fault(&["drop-offer", "3"]).contains("the next 3"));
+    assert_eq!(fault(&["drop-offer", "3"]), "drop-offer: the next 3\n");
     fault(&["clear"]);
 }
 

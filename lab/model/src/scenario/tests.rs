@@ -269,7 +269,12 @@ fn expectations_one_file_spelled_in_two_ways_are_refused() {
         "/home/core/./cloud",
     ] {
         let told = report("/home/core/cloud", path);
-        assert!(told.contains("write `/home/core/cloud`"), "{told}");
+        let has = |line: &str| told.lines().any(|one| one == line);
+        let mistake = format!("  × path not in its shortest form: `{path}`");
+        assert!(
+            has(&mistake) && has("  help: write `/home/core/cloud`"),
+            "{told}"
+        );
     }
 }
 
@@ -464,7 +469,22 @@ fn data_directory_in_matchbox_layout_has_what_is_named() {
     write("profiles/one.json", one);
     fs::remove_file(data.join("groups/node2.json")).unwrap();
     let report = folder_report(&dir);
-    assert!(report.contains("unknown group: `node2`"), "{report}");
+    insta::assert_snapshot!(report, @r#"
+    lab::invalid_scenario
+
+      × 1 problem in scenario `NAME`
+
+    Error: 
+      × unknown group: `node2`
+        ╭─[DIR/scenario.toml:38:9]
+     37 │ matched_by = "mac"
+     38 │ group = "node2"
+        ·         ───┬───
+        ·            ╰── unknown
+     39 │ units_active = ["lab-node2.service"]
+        ╰────
+      help: did you mean `node1`?
+    "#);
 }
 
 #[test]

@@ -175,16 +175,13 @@ fn parse_root_of_its_own_is_one_and_has_no_capabilities() {
     assert_eq!(web.image_name(), Some("localhost/web:1"));
     assert!(with(files, "rootfs = \"web.tar\"").unwrap().custom_services[0].has_root());
     let both = told(with(files, &format!("{image}\nrootfs = \"web.tar\"")).unwrap_err());
-    assert!(both.contains("`image` together with `rootfs`"), "{both}");
+    assert_eq!(both, "`image` together with `rootfs`");
     let pulled = told(with(files, "image = \"docker://web\"").unwrap_err());
-    assert!(
-        pulled.contains("unsupported image: `docker://web`"),
-        "{pulled}"
-    );
+    assert_eq!(pulled, "unsupported image: `docker://web`");
     let kea = "user = \"nobody\"";
     let limited = told(with(kea, "rootfs = \"kea.tar\"").unwrap_err());
-    assert!(
-        limited.contains("`capabilities` together with"),
-        "{limited}"
+    assert_eq!(
+        limited,
+        "unsupported: `capabilities` together with a root of its own"
     );
 }
