@@ -83,7 +83,8 @@ impl Assembly {
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
             let roots = config.tftp.as_ref().map_or(&[][..], |tftp| &tftp.roots);
-            let files = Nbps::new(Arc::clone(&context), roots);
+            let url = assets_url(&config, &context);
+            let files = Nbps::new(Arc::clone(&context), roots, url, self.boot_catalog());
             nbps = Some(http::nbp::router(files, explain));
             if let Some(pixiecore) = &config.pixiecore {
                 let listen = (context.interface.address, pixiecore.port).into();
@@ -112,25 +113,23 @@ impl Assembly {
         self.start_rpc(&config)
     }
 
+    fn boot_catalog(&self) -> Option<Arc<dyn BootCatalog>> {
+        let catalog = self.parts.catalog.clone();
+        catalog.map(|data_dir| data_dir as Arc<dyn BootCatalog>)
+    }
+
     fn start_tftp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
         if config.tftp.is_none() && config.pixiecore.is_none() {
             return Ok(());
         }
         let tftp = config.tftp.clone().unwrap_or_default();
         let assets = config.http.as_ref().and_then(assets);
-        let assets_url =
-            http_url(config, context.interface.address).map(|url| format!("{url}/assets/"));
-        let catalog = self
-            .parts
-            .catalog
-            .clone()
-            .map(|data_dir| data_dir as Arc<dyn BootCatalog>);
         let files = TftpFiles::new(
             Arc::clone(context),
             &tftp.roots,
             assets,
-            assets_url,
-            catalog,
+            assets_url(config, context),
+            self.boot_catalog(),
         );
         let explain = config.http.as_ref().map(|http| http.explain);
         let files = files.explaining(explain.unwrap_or_default());
@@ -281,6 +280,11 @@ impl Assembly {
             (name, result.unwrap_or(Ok(())))
         });
     }
+}
+
+/// Returns the URL of `/assets/` by HTTP.
+fn assets_url(config: &Config, context: &Context) -> Option<String> {
+    http_url(config, context.interface.address).map(|url| format!("{url}/assets/"))
 }
 
 /// Returns the folder of assets, served by HTTP and by TFTP.

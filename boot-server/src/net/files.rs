@@ -121,17 +121,34 @@ impl Refusal {
     }
 }
 
-/// The NBPs that TFTP serves, for firmware that fetches them by HTTP.
+/// Folder that Debian's signed GRUB asks for its menu in (its `prefix`).
+const GRUB_FOLDER: &str = "grub";
+
+/// The NBPs that TFTP serves, for firmware that fetches them by HTTP, and the menu of the GRUB among them.
 pub(super) struct Nbps {
     pub(super) context: Arc<Context>,
     files: TftpFiles,
 }
 
 impl Nbps {
-    /// `roots` come before Debian's folders.
-    pub(super) fn new(context: Arc<Context>, roots: &[PathBuf]) -> Nbps {
-        let files = TftpFiles::new(Arc::clone(&context), roots, None, None, None);
+    /// `roots` come before Debian's folders; `assets_url` is where `/assets/` is by HTTP.
+    pub(super) fn new(
+        context: Arc<Context>,
+        roots: &[PathBuf],
+        assets_url: Option<String>,
+        catalog: Option<Arc<dyn BootCatalog>>,
+    ) -> Nbps {
+        let files = TftpFiles::new(Arc::clone(&context), roots, None, assets_url, catalog);
         Nbps { context, files }
+    }
+
+    /// Finds a file that GRUB asks for in its folder: its menu, as TFTP serves it, or a file of the folders.
+    ///
+    /// # Errors
+    /// [`Refusal`]: not there, not allowed, or no menu for this machine.
+    pub(super) fn open_for_grub(&self, name: &str, peer: SocketAddr) -> Result<Opened, Refusal> {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        self.files.open(&format!("{GRUB_FOLDER}/{name}"), peer)
     }
 
     /// Finds an NBP by its name below the folders.

@@ -15,6 +15,7 @@ mod event_tests;
 pub(crate) mod explain;
 mod generic;
 mod grub;
+mod grub_folder;
 mod ignition;
 mod ipxe;
 mod machine;

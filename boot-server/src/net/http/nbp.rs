@@ -17,6 +17,7 @@ use boot_server_proto::tftp::ErrorCode;
 
 use super::answer::Answer;
 use super::assets::contents;
+use super::grub_folder;
 use super::observe;
 use super::range::Part;
 use crate::config::Explain;
@@ -31,6 +32,7 @@ pub(in crate::net) fn router(nbps: Nbps, explain: Explain) -> Router {
     };
     Router::new()
         .route("/nbp/{*name}", any(handle))
+        .route("/grub/{*name}", any(grub_folder::handle))
         .layer(from_fn_with_state(Arc::new(observer), observe::observe))
         .with_state(Arc::new(nbps))
 }
@@ -137,7 +139,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("boot")).unwrap();
         std::fs::write(folder.path().join("boot/x.efi"), "program").unwrap();
-        let nbps = Nbps::new(Arc::clone(context), &[folder.path().to_owned()]);
+        let nbps = Nbps::new(Arc::clone(context), &[folder.path().to_owned()], None, None);
         let mut request = Request::builder()
             .method(method)
             .uri(path)

@@ -366,6 +366,7 @@ pub(super) fn http_stage(
         "/_/booting" => (StageName::KernelUp, told()),
         _ if path == "/nocloud" || path.starts_with("/nocloud/") => (StageName::CloudConfig, None),
         _ if path.starts_with("/nbp/") => (StageName::Nbp, None),
+        _ if path.starts_with("/grub/") => (StageName::Script, None),
         "/_/file" => {
             let stage = match label("type") {
                 Some((_, "kernel")) => StageName::Kernel,
