@@ -18,6 +18,10 @@ const GLOBAL: Uuid = uuid!("8be4df61-93ca-11d2-aa0d-00e098032b8c");
 /// Vendor of shim's variables.
 const SHIM: Uuid = uuid!("605dab50-e046-4300-abb6-3dd810dd8b23");
 
+/// "Microsoft Corporation UEFI CA 2011", which signs boot loaders of others.
+const UEFI_CA_2011: &[u8] = include_bytes!("../certificates/ms-uefi-2011.der");
+/// "Microsoft Windows Production PCA 2011", which signs Windows.
+const WINDOWS_CA_2011: &[u8] = include_bytes!("../certificates/windows-2011.der");
 /// "Microsoft UEFI CA 2023", which signs boot loaders of others.
 const UEFI_CA_2023: &[u8] = include_bytes!("../certificates/ms-uefi-2023.der");
 /// "Windows UEFI CA 2023", which signs Windows.
@@ -60,6 +64,19 @@ impl KeySet {
         }
     }
 
+    /// Returns the certificates by which firmware with these keys accepts programs (`db`).
+    #[must_use]
+    pub fn db(self) -> Signatures {
+        let certificates: &[&[u8]] = match self {
+            KeySet::Microsoft2011 => &[WINDOWS_CA_2011, UEFI_CA_2011],
+            KeySet::Microsoft2011And2023 => {
+                &[WINDOWS_CA_2011, UEFI_CA_2011, UEFI_CA_2023, WINDOWS_CA_2023]
+            }
+            KeySet::Microsoft2023 => &[UEFI_CA_2023, WINDOWS_CA_2023],
+        };
+        Signatures::of_certificates(MICROSOFT, certificates)
+    }
+
     /// Enrolls the keys in a store that has those of 2011.
     pub fn enroll(self, store: &mut VariableStore) {
         let (db, kek) = match self {
@@ -93,6 +110,14 @@ impl FromStr for KeySet {
         let mut all = KeySet::ALL.into_iter();
         all.find(|keys| keys.name() == text)
             .ok_or_else(|| UnknownKeySet(text.to_owned()))
+    }
+}
+
+/// Replaces all keys by one certificate: its owner signs programs, and changes of the keys.
+pub fn enroll_only(store: &mut VariableStore, certificate: &[u8]) {
+    let signatures = Signatures::of_certificates(MICROSOFT, &[certificate]);
+    for (name, vendor) in [("PK", GLOBAL), ("KEK", GLOBAL), ("db", SECURITY_DATABASE)] {
+        set(store, name, vendor, &signatures);
     }
 }
 
@@ -171,7 +196,23 @@ mod tests {
                 "{keys:?}"
             );
             assert_eq!(certificates(&store, "KEK", GLOBAL), kek, "{keys:?}");
+            let sorted = |signatures: Signatures| {
+                let ders = signatures.certificates.into_iter().map(|(_, der)| der);
+                ders.collect::<std::collections::BTreeSet<_>>()
+            };
+            let enrolled = database(&store, "db", SECURITY_DATABASE);
+            assert_eq!(sorted(enrolled), sorted(keys.db()), "{keys:?}");
             assert_eq!(keys.name().parse(), Ok(keys));
+        }
+    }
+
+    #[test]
+    fn enroll_only_leaves_one_certificate_of_each_kind() {
+        let mut store = microsoft();
+        enroll_only(&mut store, UEFI_CA_2011);
+        for (name, vendor) in [("PK", GLOBAL), ("KEK", GLOBAL), ("db", SECURITY_DATABASE)] {
+            let found = database(&store, name, vendor).certificates;
+            assert_eq!(found, [(MICROSOFT, UEFI_CA_2011.to_vec())], "{name}");
         }
     }
 

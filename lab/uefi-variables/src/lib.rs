@@ -8,7 +8,7 @@ mod signatures;
 mod store;
 mod vlan;
 
-pub use keys::{KeySet, UnknownKeySet, forbid, set_sbat_level};
+pub use keys::{KeySet, UnknownKeySet, enroll_only, forbid, set_sbat_level};
 pub use signatures::{MICROSOFT, Signatures};
 pub use store::{Attributes, StoreError, Variable, VariableStore};
 pub use vlan::set_vlan;

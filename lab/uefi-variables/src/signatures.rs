@@ -34,6 +34,12 @@ impl Signatures {
         }
     }
 
+    /// Adds the certificates and hashes of another database.
+    pub fn add(&mut self, other: &Signatures) {
+        self.certificates.extend(other.certificates.iter().cloned());
+        self.hashes.extend(&other.hashes);
+    }
+
     /// Parses the data of a database; lists of other kinds are left out.
     #[must_use]
     pub fn read(data: &[u8]) -> Signatures {
