@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use boot_server_catalog::Labels;
 use boot_server_proto::firmware::Firmware;
+use uefi_variables::KeySet;
 
 /// The machines of a site, in the order of their list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Machine {
     pub hostname: Option<String>,
     /// Firmware that boots the machine.
     pub firmware: Firmware,
+    /// Keys of its firmware, if that enforces Secure Boot.
+    pub secure_boot: Option<KeySet>,
     /// Memory in MiB.
     pub memory_mib: Option<u32>,
     /// Number of processors.

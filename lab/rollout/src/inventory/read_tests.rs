@@ -68,6 +68,7 @@ machines:
         serial: Some("0042".into()),
         hostname: None,
         firmware: Firmware::Uefi,
+        secure_boot: None,
         memory_mib: Some(8192),
         cpus: Some(4),
         disks_gib: vec![20, 1024],

@@ -2,6 +2,7 @@
 
 use boot_server_proto::firmware::Firmware;
 use serde_json::{Value, json};
+use uefi_variables::KeySet;
 
 /// Returns the schema, draft-07.
 #[must_use]
@@ -53,6 +54,10 @@ pub fn schema() -> Value {
                 "description": "Firmware that boots the machine.",
                 "enum": Firmware::ALL.map(Firmware::name),
                 "default": Firmware::default().name(),
+            },
+            "secure_boot": {
+                "description": "Keys of the machine's firmware, if it enforces Secure Boot; `true` means `microsoft-2011`.",
+                "anyOf": [{ "type": "boolean" }, { "enum": KeySet::ALL.map(KeySet::name) }],
             },
             "memory": number("Memory: a number in MiB, or text with a unit, e.g. `64 GiB`.", 1),
             "cpus": number("Number of processors.", 1),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boot_server_proto::firmware::Firmware;
 use serde::Serialize;
+use uefi_variables::KeySet;
 
 use super::{Expected, Format, Inventory, Machine};
 
@@ -45,6 +46,8 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     firmware: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    secure_boot: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cpus: Option<u32>,
@@ -80,6 +83,7 @@ impl<'a> From<&'a Machine> for Entry<'a> {
             serial: machine.serial.as_deref(),
             hostname: machine.hostname.as_deref(),
             firmware: (machine.firmware != Firmware::default()).then(|| machine.firmware.name()),
+            secure_boot: machine.secure_boot.map(KeySet::name),
             memory: machine.memory_mib.map(|mib| match mib % 1024 {
                 0 => format!("{} GiB", mib / 1024),
                 _ => format!("{mib} MiB"),
@@ -125,7 +129,17 @@ fn csv_text(machines: &[Entry<'_>]) -> Result<String, WriteError> {
     let rows: Vec<BTreeMap<String, String>> = machines.iter().map(row).collect();
     let used: BTreeSet<&str> = rows.iter().flatten().map(|(key, _)| key.as_str()).collect();
     let known = [
-        "name", "mac", "macs", "uuid", "serial", "hostname", "firmware", "memory", "cpus", "disks",
+        "name",
+        "mac",
+        "macs",
+        "uuid",
+        "serial",
+        "hostname",
+        "firmware",
+        "secure_boot",
+        "memory",
+        "cpus",
+        "disks",
     ];
     let mut columns: Vec<&str> = known.into_iter().filter(|key| used.contains(key)).collect();
     columns.extend(used.iter().filter(|key| !known.contains(key)));
@@ -165,6 +179,7 @@ fn row(machine: &Entry<'_>) -> BTreeMap<String, String> {
     cell("serial", machine.serial);
     cell("hostname", machine.hostname);
     cell("firmware", machine.firmware);
+    cell("secure_boot", machine.secure_boot);
     cell("memory", machine.memory.as_deref());
     cell("cpus", cpus.as_deref());
     cell(
@@ -203,6 +218,7 @@ mod tests {
             serial: Some("0123".into()),
             hostname: Some("node1".into()),
             firmware: Firmware::UefiHttp,
+            secure_boot: Some(KeySet::Microsoft2023),
             memory_mib: Some(8192),
             cpus: Some(4),
             disks_gib: vec![20, 2048],
@@ -249,6 +265,7 @@ mod tests {
             serial in proptest::option::of(text()),
             hostname in proptest::option::of(text()),
             firmware in 0..3_usize,
+            keys in proptest::option::of(0..3_usize),
             memory_mib in proptest::option::of(1..u32::MAX),
             cpus in proptest::option::of(1..4096_u32),
             disks_gib in proptest::collection::vec(1..u32::MAX, 0..3),
@@ -256,11 +273,12 @@ mod tests {
             profile in proptest::option::of(text()),
         ) -> Machine {
             let firmware = Firmware::ALL[firmware];
+            let secure_boot = keys.map(|keys| KeySet::ALL[keys]).filter(|_| firmware.is_uefi());
             let expect = Expected { profile, ..Expected::default() };
             let macs = macs.into_iter().rev().collect();
             Machine {
                 name: "m".into(),
-                macs, uuid, serial, hostname, firmware, memory_mib, cpus, disks_gib, labels, expect,
+                macs, uuid, serial, hostname, firmware, secure_boot, memory_mib, cpus, disks_gib, labels, expect,
             }
         }
     }

@@ -5,6 +5,7 @@
 //! | [`rule`] | the rules: id, level, family |
 //! | [`tree`] | YAML and JSON with places |
 //! | `structure`, `matching`, `boot`, [`cloud_config`], `ignition`, `templates`, `secrets` | a family each |
+//! | `programs`, `secure_boot` | EFI programs, and what Secure Boot of the machines makes of them |
 //! | [`report`] | what was found: for people, as JSON, as SARIF, for GitHub |
 //!
 //! What can be known without the machines is found by the loaders and the check of `boot-server`; here it gets
@@ -16,9 +17,11 @@ mod context;
 mod finding;
 mod ignition;
 mod matching;
+mod programs;
 pub mod report;
 pub mod rule;
 mod secrets;
+mod secure_boot;
 mod structure;
 mod templates;
 #[cfg(test)]
@@ -39,6 +42,8 @@ use self::context::Context;
 pub use self::finding::Finding;
 use self::finding::{Findings, Source};
 pub use self::ignition::program::Program;
+use self::programs::Programs;
+pub use self::programs::{EfiProgram, EfiSignature};
 pub use self::rule::{Family, Level, RULES, Rule};
 use crate::inventory::read::Listed;
 
@@ -84,6 +89,8 @@ pub struct Report {
     pub machines: usize,
     /// Result of `ignition-validate`.
     pub ignition_validate: Program,
+    /// EFI programs among the assets and in the data directory.
+    pub programs: Vec<EfiProgram>,
 }
 
 impl Report {
@@ -124,6 +131,7 @@ pub fn validate(request: &Request<'_>) -> Report {
             .machines
             .map_or(0, |list| list.inventory.machines.len()),
         ignition_validate: Program::NotNeeded,
+        programs: Vec::new(),
     };
     let root = Root::open(&data.root);
     let (Ok(root), false) = (root, findings.has("layout")) else {
@@ -151,6 +159,11 @@ pub fn validate(request: &Request<'_>) -> Report {
     structure::check(&context, groups, &mut findings);
     matching::check(&context, groups, &mut findings);
     boot::check(&context, &mut findings);
+    if let Some(assets) = assets {
+        let programs = Programs::find(&[&request.root, assets]);
+        secure_boot::check(&context, &programs, &mut findings);
+        report.programs = programs.describe();
+    }
     let clean = templates::check(&context, &mut findings);
     ignition::image::check(&context, &mut findings);
     secrets::check(&context, &mut findings);

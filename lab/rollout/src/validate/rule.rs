@@ -139,6 +139,8 @@ rules! {
         "pixiecore-variable" Warning "A ${…} is not expanded by Pixiecore's PXELINUX",
         "pixiecore-quotes" Warning "A value that Pixiecore puts in quotes",
         "pixiecore-initrd" Error "A kernel or initrd has iPXE options, which Pixiecore reads as part of the URL",
+        "nbp-refused" Warning "Secure Boot of a machine refuses every boot program in the folders",
+        "kernel-refused" Warning "Secure Boot of a machine refuses its kernel",
         "no-console" Info "No console= option",
     }
     CloudConfig {

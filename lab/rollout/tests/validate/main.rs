@@ -38,6 +38,12 @@ fn machines(folder: &Path) -> Option<Listed> {
     }
 }
 
+/// shim of Debian's package `shim-signed`.
+const SHIM: &str = "/usr/lib/shim/shimx64.efi.signed";
+
+/// MokManager of Debian's package `shim-helpers-amd64-signed`.
+const MOK_MANAGER: &str = "/usr/lib/shim/mmx64.efi.signed";
+
 /// An asset, by what it is.
 fn asset(is: &str) -> Vec<u8> {
     match is {
@@ -57,6 +63,14 @@ fn asset(is: &str) -> Vec<u8> {
         "elf" => b"\x7fELF\x02\x01\x01".to_vec(),
         "html" => b"<!DOCTYPE html><title>404</title>".to_vec(),
         "empty" => Vec::new(),
+        "shim" => fs::read(SHIM).unwrap(),
+        // It has a signature of 2011, and one of 2023.
+        "shim-of-2011" => efi_program::with_kept_signatures(&fs::read(SHIM).unwrap(), |one| {
+            one.issuer.ends_with("2011")
+        })
+        .unwrap(),
+        // Debian signs its kernels with certificates of the same CA.
+        "signed-kernel" => fs::read(MOK_MANAGER).unwrap(),
         other => panic!("no asset is `{other}`"),
     }
 }

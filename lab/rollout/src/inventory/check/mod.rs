@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use boot_server_catalog::problem::{Problem, nearest};
 use boot_server_proto::firmware::Firmware;
 
+use uefi_variables::KeySet;
+
 use super::seen::Observation;
 use super::source::{Document, Entry, Node, Place, Value};
 use super::value::{self, InvalidValue};
@@ -14,8 +16,19 @@ use super::{Expected, Inventory, Machine};
 
 pub(super) const FILE_KEYS: &[&str] = &["machines"];
 pub(super) const MACHINE_KEYS: &[&str] = &[
-    "name", "mac", "macs", "uuid", "serial", "hostname", "firmware", "memory", "cpus", "disks",
-    "labels", "expect",
+    "name",
+    "mac",
+    "macs",
+    "uuid",
+    "serial",
+    "hostname",
+    "firmware",
+    "secure_boot",
+    "memory",
+    "cpus",
+    "disks",
+    "labels",
+    "expect",
 ];
 pub(super) const EXPECT_KEYS: &[&str] = &["profile", "spec", "cloud_config", "ignition"];
 
@@ -137,6 +150,15 @@ impl Checker<'_> {
             self.tell(node.at, "missing `name` of a machine", "add `name`");
         }
         machine.firmware = self.firmware(find("firmware"));
+        machine.secure_boot = find("secure_boot").and_then(|node| self.secure_boot(node));
+        if let (Some(node), Some(_), false) = (
+            find("secure_boot"),
+            machine.secure_boot,
+            machine.firmware.is_uefi(),
+        ) {
+            let help = "write `firmware = \"uefi\"`, or remove `secure_boot`";
+            self.tell(node.at, "Secure Boot requires UEFI firmware", help);
+        }
         machine.disks_gib = match find("disks") {
             Some(node) => self.disks(node),
             None => Vec::new(),
@@ -261,6 +283,30 @@ impl Checker<'_> {
             self.tell(node.at, message, help);
             Firmware::default()
         })
+    }
+
+    /// Returns the keys of Secure Boot; `None` if it is off. Tables of text have no booleans.
+    fn secure_boot(&mut self, node: &Node) -> Option<KeySet> {
+        if let Value::Truth(is_on) = &node.value {
+            return is_on.then(KeySet::default);
+        }
+        let text = self.text("secure_boot", node)?;
+        match text.as_str() {
+            "true" => Some(KeySet::default()),
+            "false" => None,
+            name => match name.parse() {
+                Ok(keys) => Some(keys),
+                Err(_) => {
+                    let names = KeySet::ALL.map(KeySet::name);
+                    let near = nearest(&name.to_ascii_lowercase(), &names)
+                        .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                    let message = format!("unknown keys of Secure Boot: `{name}`");
+                    let help = format!("{near}use true, false, or one of {}", names.join(", "));
+                    self.tell(node.at, message, help);
+                    None
+                }
+            },
+        }
     }
 
     /// Returns a list, or one value in place of a list of one.

@@ -65,6 +65,16 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
     script::check(context, findings);
 }
 
+/// Returns the place of the kernel in a spec or profile.
+pub(super) fn kernel_at(context: &Context<'_>, profile: &str) -> Option<(Source, At)> {
+    let file = context.snapshot.layout.profile_file(profile);
+    let source = context.source(&file)?;
+    let names = ["boot", "cloud_id", "ignition_id", "generic_id"];
+    let tree = json::parse(&source.text).ok()?.as_go(&names);
+    let at = tree.child("boot")?.child("kernel")?.at;
+    Some((source, at))
+}
+
 impl Booted<'_> {
     fn tell(
         &self,

@@ -4,7 +4,7 @@ use boot_server_catalog::problem::line_texts;
 use boot_server_catalog::snapshot::Layout;
 use serde::Serialize;
 
-use crate::validate::{Family, Level, Program, Report};
+use crate::validate::{EfiProgram, Family, Level, Program, Report};
 
 /// Version of the form; it changes when a key changes or goes.
 const VERSION: u32 = 1;
@@ -20,6 +20,7 @@ struct Document<'a> {
     errors: usize,
     warnings: usize,
     infos: usize,
+    programs: &'a [EfiProgram],
     findings: Vec<Entry<'a>>,
 }
 
@@ -54,6 +55,7 @@ pub fn json(report: &Report) -> serde_json::Result<String> {
         errors: report.count(Level::Error),
         warnings: report.count(Level::Warning),
         infos: report.count(Level::Info),
+        programs: &report.programs,
         findings: findings
             .map(|(finding, text)| Entry {
                 rule: finding.rule.id,

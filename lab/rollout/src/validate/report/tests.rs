@@ -8,7 +8,7 @@ use boot_server_catalog::snapshot::Layout;
 use super::*;
 use crate::validate::finding::{Findings, Source};
 use crate::validate::tree::At;
-use crate::validate::{RULES, Report};
+use crate::validate::{EfiProgram, EfiSignature, RULES, Report};
 
 fn report() -> Report {
     let mut findings = Findings::default();
@@ -23,6 +23,20 @@ fn report() -> Report {
         profiles: 2,
         machines: 0,
         ignition_validate: Program::NotInstalled,
+        programs: vec![EfiProgram {
+            file: "assets/shimx64.efi".into(),
+            kind: "shim",
+            architecture: "x86_64",
+            sha256: "00ff".into(),
+            signatures: vec![EfiSignature {
+                signer: "UEFI CA 2023 signer".into(),
+                authority: "UEFI CA 2023".into(),
+                problem: None,
+            }],
+            sbat: vec!["shim,4".into()],
+            vendors: vec!["Debian Secure Boot CA".into()],
+            error: None,
+        }],
     }
 }
 

@@ -16,6 +16,12 @@ pub fn text(report: &Report) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{sentence}");
     }
+    if !report.programs.is_empty() {
+        let _ = writeln!(text, "EFI programs:");
+    }
+    for program in &report.programs {
+        let _ = writeln!(text, "  {program}");
+    }
     let counted = |count: usize, word: &str| match count {
         1 => format!("1 {word}"),
         count => format!("{count} {word}s"),
