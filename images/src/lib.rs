@@ -5,11 +5,12 @@
 //! and `acquire` does all of it for one image. `family` translates boot options.
 //!
 //! `stand_in` has the components of the stand-in and decides when it must be rebuilt; `recipe` holds its
-//! scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs.
+//! scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs. `packages` has boot programs of other Debian releases.
 
 pub mod acquire;
 pub mod cache;
 pub mod fetch;
+pub mod packages;
 mod recipe;
 pub mod release;
 mod run;

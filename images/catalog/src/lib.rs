@@ -8,6 +8,7 @@ pub mod keys;
 pub mod model;
 pub mod name;
 mod problem;
+mod program;
 mod values;
 mod wire;
 
@@ -23,6 +24,7 @@ pub use model::{Entry, Family, Role};
 pub use name::{Architecture, ImageName};
 pub use problem::Problem;
 use problem::{Text, nearest, one_of, unreadable_file};
+pub use program::{DebianRelease, ProgramName, UnknownProgram};
 use wire::WireFile;
 
 /// Name of the kernel's file, as CoreOS publishes it.

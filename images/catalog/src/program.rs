@@ -1,0 +1,130 @@
+//! Boot programs of Debian's packages, in the versions of its releases: `shim:13`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Debian's release, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DebianRelease {
+    Bookworm,
+    Trixie,
+}
+
+impl DebianRelease {
+    const ALL: [DebianRelease; 2] = [DebianRelease::Bookworm, DebianRelease::Trixie];
+
+    /// Returns the number in names.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            DebianRelease::Bookworm => 12,
+            DebianRelease::Trixie => 13,
+        }
+    }
+
+    /// Returns the name in archives.
+    #[must_use]
+    pub fn codename(self) -> &'static str {
+        match self {
+            DebianRelease::Bookworm => "bookworm",
+            DebianRelease::Trixie => "trixie",
+        }
+    }
+}
+
+/// Boot program, the same in all releases.
+#[derive(Debug, PartialEq, Eq)]
+struct BootProgram {
+    name: &'static str,
+    package: &'static str,
+    /// Path in the package.
+    file: &'static str,
+}
+
+const PROGRAMS: [BootProgram; 3] = [
+    BootProgram {
+        name: "shim",
+        package: "shim-signed",
+        file: "usr/lib/shim/shimx64.efi.signed",
+    },
+    BootProgram {
+        name: "mok-manager",
+        package: "shim-helpers-amd64-signed",
+        file: "usr/lib/shim/mmx64.efi.signed",
+    },
+    BootProgram {
+        name: "grub",
+        package: "grub-efi-amd64-signed",
+        file: "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+    },
+];
+
+/// Name of a boot program and of the release that it is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProgramName {
+    program: &'static BootProgram,
+    pub release: DebianRelease,
+}
+
+/// The text names no boot program.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown boot program: `{0}`")]
+pub struct UnknownProgram(pub String);
+
+impl ProgramName {
+    /// Returns all names.
+    pub fn all() -> impl Iterator<Item = ProgramName> {
+        let releases = DebianRelease::ALL.into_iter();
+        releases.flat_map(|release| {
+            let programs = PROGRAMS.iter();
+            programs.map(move |program| ProgramName { program, release })
+        })
+    }
+
+    /// Returns the package that has the program.
+    #[must_use]
+    pub fn package(&self) -> &'static str {
+        self.program.package
+    }
+
+    /// Returns the path of the program in the package.
+    #[must_use]
+    pub fn file(&self) -> &'static str {
+        self.program.file
+    }
+}
+
+impl fmt::Display for ProgramName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.program.name, self.release.number())
+    }
+}
+
+impl FromStr for ProgramName {
+    type Err = UnknownProgram;
+
+    fn from_str(text: &str) -> Result<ProgramName, UnknownProgram> {
+        let mut all = ProgramName::all();
+        all.find(|name| name.to_string() == text)
+            .ok_or_else(|| UnknownProgram(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_str_of_a_name_gives_the_package_of_the_release() {
+        let grub: ProgramName = "grub:13".parse().unwrap();
+        assert_eq!(grub.release.codename(), "trixie");
+        assert_eq!(grub.package(), "grub-efi-amd64-signed");
+        for wrong in ["grub", "grub:11", "Grub:13", "grub:13 ", ""] {
+            let unknown = Err(UnknownProgram(wrong.to_owned()));
+            assert_eq!(wrong.parse::<ProgramName>(), unknown);
+        }
+        assert_eq!(ProgramName::all().count(), 6);
+    }
+}
