@@ -58,6 +58,7 @@ TEST_PACKAGES=(
   "kea-dhcp4-server|the DHCP server of scenarios/stacks/kea-stack"
   "tftpd-hpa|the TFTP server of scenarios/stacks/kea-stack"
   "nginx-light|the web server of scenarios/stacks/kea-stack"
+  "sbsigntool|signing boot programs with keys of the run's own"
   "isc-dhcp-server|the DHCP server of scenarios/stacks/isc-atftpd"
   "isc-dhcp-relay|a DHCP relay of the tests"
 )

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::custom::CustomServiceError;
 use super::fault::FaultError;
 use super::manifest::ManifestError;
+use super::programs::ProgramError;
 use super::server_change::ServerChangeError;
 use super::services::ServiceError;
 use crate::capture::CaptureFault;
@@ -62,6 +63,9 @@ pub enum AttemptError {
     /// A file cannot be mounted below the assets.
     #[error("cannot serve {} as an asset: {source}", path.display())]
     Asset { path: PathBuf, source: io::Error },
+    /// A program of the scenario cannot be made.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     /// A served file cannot be hashed.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

@@ -40,6 +40,9 @@ pub struct Job {
     /// Exported container images, by the name of their service.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub service_images: BTreeMap<String, PathBuf>,
+    /// Fetched boot programs of other releases, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, PathBuf>,
     /// Amount of evidence to collect.
     pub depth: EvidenceOptions,
     /// Faults to inject.

@@ -46,6 +46,7 @@ pub mod message;
 pub mod on_host;
 mod persistent;
 pub mod plan;
+mod programs;
 mod recorder;
 mod router_fault;
 pub mod sandbox;

@@ -16,6 +16,7 @@ use super::error::AttemptError;
 use super::fault::{self, Killer};
 use super::message::{Asset, Job};
 use super::plan;
+use super::programs::{self, Places};
 use super::sandbox::cell_dir;
 use super::server_change::changed;
 use super::services::{Libvirtd, ServiceEvent, start_boot_server};
@@ -44,6 +45,8 @@ pub(super) struct Services {
     pub(super) killer: Killer,
     /// Services of the user, and the programs that are not the lab's own.
     pub(super) custom: CustomServices,
+    /// Folder of the scenario's prepared programs, which servers search first.
+    programs: Option<PathBuf>,
     /// Folders that TFTP servers search before those of Debian's boot programs.
     pub(super) tftp_roots: Vec<PathBuf>,
 }
@@ -83,6 +86,15 @@ impl Services {
         let assets = cell_dir().join("assets");
         let image = plan::image_folder(&assets);
         lay_out(job, &assets, &image)?;
+        let programs = programs::prepare(
+            scenario,
+            &Places {
+                assets: &assets,
+                kernel: programs::kernel(&image),
+                fetched: &job.programs,
+                cell: &cell_dir(),
+            },
+        )?;
         let mut services = Services {
             libvirtd: Arc::new(libvirtd),
             network,
@@ -90,6 +102,7 @@ impl Services {
             plug,
             killer: Killer::default(),
             custom: CustomServices::default(),
+            programs,
             tftp_roots: Vec::new(),
         };
         services
@@ -126,9 +139,11 @@ impl Services {
                 let change = &job.injections.server;
                 server.config = changed(&server.config, change, &scenario.data_dir())?;
             }
-            let tftp = server.config.tftp.iter();
-            self.tftp_roots
-                .extend(tftp.flat_map(|tftp| tftp.roots.iter().cloned()));
+            if let Some(tftp) = &mut server.config.tftp {
+                let prepared = self.programs.iter().cloned();
+                tftp.roots.splice(0..0, prepared);
+                self.tftp_roots.extend(tftp.roots.iter().cloned());
+            }
             let folder = job.artifacts.join(server.name);
             let (program, config) = (&job.boot_server, &server.config);
             let pid =

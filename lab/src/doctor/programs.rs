@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use boot_server::policy::{GRUB_X64, SHIM_X64};
-use lab_model::scenario::{EfiLoader, Scenario};
+use lab_model::scenario::{EfiLoader, Node, Scenario, SecureBootKeys};
 
 use super::host::{AbsentProgram, Host};
 use super::packages::Family;
@@ -17,7 +17,7 @@ const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Programs that bundled scenarios and guides use, with the packages of Debian, Fedora and Arch that contain them. Only
 /// Debian's column was tested.
-const PACKAGES: [(&str, [&str; 3]); 14] = [
+const PACKAGES: [(&str, [&str; 3]); 16] = [
     ("atftpd", ["atftpd", "atftp", "atftp"]),
     ("busybox", ["busybox", "busybox", "busybox"]),
     ("dhcpd", ["isc-dhcp-server", "dhcp-server", "dhcp"]),
@@ -29,10 +29,18 @@ const PACKAGES: [(&str, [&str; 3]); 14] = [
     ("kea-dhcp6", ["kea-dhcp6-server", "kea", "kea"]),
     ("lighttpd", ["lighttpd", "lighttpd", "lighttpd"]),
     ("nginx", ["nginx-light", "nginx", "nginx"]),
+    (OPENSSL, ["openssl", "openssl", "openssl"]),
     (PODMAN, ["podman", "podman", "podman"]),
     ("python3", ["python3", "python3", "python"]),
+    (SBSIGN, ["sbsigntool", "sbsigntools", "sbsigntools"]),
     ("setpriv", ["util-linux", "util-linux", "util-linux"]),
 ];
+
+/// Program that makes keys for prepared boot programs.
+const OPENSSL: &str = "openssl";
+
+/// Program that signs prepared boot programs.
+const SBSIGN: &str = "sbsign";
 
 /// Program that exports container images.
 const PODMAN: &str = "podman";
@@ -94,6 +102,14 @@ pub fn absent<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Vec<AbsentPr
                 needed_by: format!("`efi = \"shim\"` of scenario `{}`", scenario.name),
             }));
         }
+        for (needed_by, program) in signing(scenario) {
+            if find(program).is_none() {
+                absent.insert(AbsentProgram {
+                    program: program.to_owned(),
+                    needed_by: format!("{needed_by} of scenario `{}`", scenario.name),
+                });
+            }
+        }
         for service in &scenario.custom_services {
             let Some((program, arguments)) = service.command.split_first() else {
                 continue;
@@ -130,6 +146,23 @@ pub fn absent<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Vec<AbsentPr
         }
     }
     absent.into_iter().collect()
+}
+
+/// Returns the programs that make keys and signatures for a scenario, and what needs them.
+fn signing(scenario: &Scenario) -> Vec<(&'static str, &'static str)> {
+    let has_own = |node: &Node| node.secure_boot == Some(SecureBootKeys::Own);
+    let mut programs = Vec::new();
+    if scenario.nodes.iter().any(has_own) {
+        programs.push(("`secure_boot = \"own\"`", OPENSSL));
+    }
+    if scenario
+        .programs
+        .iter()
+        .any(|program| program.sign.is_some())
+    {
+        programs.extend([("`sign`", OPENSSL), ("`sign`", SBSIGN)]);
+    }
+    programs
 }
 
 /// Returns a finding for each absent program.

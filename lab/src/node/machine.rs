@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lab_model::scenario::Node;
-use uefi_variables::KeySet;
+use lab_model::scenario::{Node, SecureBootKeys};
 
 use super::context::NodeContext;
+use crate::cell::sandbox::cell_dir;
 use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::nvram;
@@ -52,14 +52,16 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
     let changes = nvram::Changes {
         keys: node
             .secure_boot
-            .or(has_secure_boot.then_some(KeySet::Microsoft2011)),
+            .or(has_secure_boot.then(SecureBootKeys::default)),
+        dbx: &node.dbx,
+        sbat_level: &node.sbat_level,
         vlan: context.vlan.map(|vlan| (node.mac, vlan)),
     };
     let variables = match context.firmware.is_uefi() && !changes.is_none() {
         false => None,
         true => {
             let path = context.sockets.join(format!("{}.nvram", node.name));
-            nvram::make(changes, &path)?;
+            nvram::make(changes, &nvram::own_certificate(&cell_dir()), &path)?;
             Some(path)
         }
     };

@@ -16,8 +16,8 @@ use boot_server::policy::SHIM;
 use boot_server_catalog::ignition::IgnitionMode;
 use ipnet::Ipv4Net;
 use lab_model::scenario::{
-    Boot, DhcpService, EfiLoader, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario,
-    Service, Services,
+    Boot, DhcpService, EfiLoader, Firmware, Network, PixiecoreService, PreparedProgram,
+    ProxyDhcpService, Scenario, Service, Services,
 };
 use rollout::plan::{ClientRequests, Known};
 use rollout::site::Site;
@@ -40,6 +40,8 @@ pub struct Environment {
     answers: Vec<(String, Ipv4Addr)>,
     /// Programs that serve the network beside the lab's services.
     pub custom: Vec<Service>,
+    /// EFI programs that are served in place of those of packages.
+    pub programs: Vec<PreparedProgram>,
     /// Folder of the scenario whose files these programs read.
     pub folder: Option<PathBuf>,
     /// Further files that they read, by name.
@@ -135,6 +137,7 @@ impl Environment {
             is_fixed: true,
             answers: said.answers,
             custom: Vec::new(),
+            programs: Vec::new(),
             folder: None,
             files: Vec::new(),
             ignition: None,
@@ -201,6 +204,7 @@ impl Environment {
             is_fixed: subnet.is_some(),
             answers: Vec::new(),
             custom: Vec::new(),
+            programs: Vec::new(),
             folder: None,
             files: Vec::new(),
             ignition: config.http.and_then(|http| http.ignition),

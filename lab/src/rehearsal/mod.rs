@@ -38,6 +38,7 @@ use rollout::inventory::{Inventory, Machine};
 use rollout::plan::{Booted, MachinePlan, plan_with_requests};
 use rollout::site::{self, SiteError};
 use tempfile::TempDir;
+use uefi_variables::KeySet;
 
 use crate::cell::message::Asset;
 
@@ -63,6 +64,15 @@ pub struct Request<'a> {
     pub image_name: String,
     /// Maximum memory of a twin, in MiB.
     pub memory_mib: u32,
+    /// Keys of Secure Boot in every twin, whatever the inventory says.
+    pub secure_boot: Option<KeySet>,
+}
+
+impl Request<'_> {
+    /// Returns the keys of a machine's twin, if it has Secure Boot.
+    fn keys_of(&self, machine: &Machine) -> Option<KeySet> {
+        self.secure_boot.or(machine.secure_boot)
+    }
 }
 
 /// Rehearsal that is ready to run.
@@ -157,6 +167,14 @@ impl Rehearsal {
             let cast = environment
                 .boots(firmware)
                 .map_err(|why| (StageName::Nbp, why.to_string()))
+                .and_then(|()| match request.keys_of(machine) {
+                    Some(_) if !firmware.is_uefi() => {
+                        let why =
+                            "Secure Boot requires UEFI firmware; the list of machines says `bios`";
+                        Err((StageName::PowerOn, why.to_owned()))
+                    }
+                    _ => Ok(()),
+                })
                 .and_then(|()| rehearsal.cast(request, machine, planned, &mut sources));
             match cast {
                 Ok((node, image)) => {

@@ -27,6 +27,7 @@ struct Rack {
     inventory: Inventory,
     /// In the place of the stand-in.
     image: TempDir,
+    secure_boot: Option<KeySet>,
 }
 
 impl Rack {
@@ -40,6 +41,7 @@ impl Rack {
             snapshot: Snapshot::load(&DataSource::of(data)).0,
             inventory: read::read(machines).unwrap(),
             image,
+            secure_boot: None,
         }
     }
 
@@ -71,6 +73,7 @@ impl Rack {
             image: self.image.path(),
             image_name: Image::STAND_IN.into(),
             memory_mib: 1024,
+            secure_boot: self.secure_boot,
         })
     }
 

@@ -6,7 +6,8 @@ use boot_server_catalog::Labels;
 use boot_server_catalog::snapshot::Folder;
 use boot_server_proto::mac::MacAddr;
 use lab_model::scenario::{
-    Expect, ExpectedHashes, FileExpect, MacError, MatchedBy, Node, card_mac, file_path, unit_name,
+    Expect, ExpectedHashes, FileExpect, MacError, MatchedBy, Node, SecureBootKeys, card_mac,
+    file_path, unit_name,
 };
 use rollout::expected::ExpectedState;
 use rollout::inventory::Machine;
@@ -120,7 +121,9 @@ pub(super) fn node(
             .take(26)
             .map(|gib| disk_mib(*gib))
             .collect(),
-        secure_boot: None,
+        secure_boot: request.keys_of(machine).map(SecureBootKeys::Microsoft),
+        dbx: Vec::new(),
+        sbat_level: Vec::new(),
         expect,
     };
     Ok(Twin { node, unproven })

@@ -80,6 +80,7 @@ pub(super) fn scenario(
             silence: Silence::default(),
         },
         custom_services: environment.custom.clone(),
+        programs: environment.programs.clone(),
         nodes: cast.nodes,
     };
     // `assets` below a matchbox directory is large and served from elsewhere.

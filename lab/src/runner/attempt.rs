@@ -122,6 +122,7 @@ impl UnitRun {
             .map_err(CellError::from)?;
         let job = Job {
             service_images: images.archives.clone(),
+            programs: self.setting.programs.clone(),
             run_id: self.setting.run_id.clone(),
             scenario: unit.scenario.dir.clone(),
             nodes: unit

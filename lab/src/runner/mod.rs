@@ -47,6 +47,8 @@ pub struct RunConfig {
     pub image: PathBuf,
     /// Files served below `/assets/` instead of the image's folder; empty to serve the image's folder.
     pub assets: Vec<Asset>,
+    /// Fetched boot programs of other releases, by their names.
+    pub programs: BTreeMap<String, PathBuf>,
     /// Path of the `boot-server` program.
     pub boot_server: PathBuf,
     /// Accelerator of the machines.

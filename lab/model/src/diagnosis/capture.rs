@@ -293,6 +293,7 @@ fn attempt(
                 silence: Silence::default(),
             },
             custom_services: Vec::new(),
+            programs: Vec::new(),
             nodes,
         },
     }

@@ -11,6 +11,8 @@ use super::draft::{Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{DhcpService, EfiLoader, Machines, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
+use super::program;
+use super::secure_boot;
 use super::service::{self, Part};
 use super::topology::{self, Network, is_host_of};
 
@@ -51,6 +53,7 @@ pub(super) fn fitting(draft: &Draft, source: &Source) {
             node.mac.iter().chain(&node.further_macs).chain(others)
         }),
     );
+    program::check(&draft.programs, source);
     host_address(draft, source);
     room_for_nodes(draft, source);
     topology::check(draft, source);
@@ -60,7 +63,7 @@ pub(super) fn fitting(draft: &Draft, source: &Source) {
     loaders(draft, source);
     simulated(draft, source);
     for node in &draft.nodes {
-        secure_boot(node, draft, source);
+        secure_boot::check(node, draft, source);
         disks(node, draft, source);
         if let Some(expect) = &node.expect {
             hashes(expect, source);
@@ -98,27 +101,6 @@ fn simulated(draft: &Draft, source: &Source) {
             Wrong::new(
                 format!("unsupported on simulated machines: boot by {what}"),
                 "use `machines = \"virtual\"`; simulated machines boot by DHCP, TFTP and iPXE scripts only",
-            ),
-        );
-    }
-}
-
-fn secure_boot(node: &DraftNode, draft: &Draft, source: &Source) {
-    let Some(secure) = node
-        .secure_boot
-        .as_ref()
-        .filter(|secure| secure.value.is_some())
-    else {
-        return;
-    };
-    let bios = |firmware: &&Located<Firmware>| !firmware.value.is_uefi();
-    if let Some(bios) = draft.firmware.iter().find(bios) {
-        source.clash(
-            (secure.at.clone(), "UEFI only"),
-            (bios.at.clone(), "has no Secure Boot"),
-            Wrong::new(
-                "Secure Boot requires UEFI firmware",
-                "use `firmware = [\"uefi\"]`, or remove `secure_boot`",
             ),
         );
     }

@@ -12,7 +12,6 @@ use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
 use image_catalog::ImageName;
 use toml::de::DeTable;
-use uefi_variables::KeySet;
 use uuid::Uuid;
 
 use super::expect::{self, DraftExpect};
@@ -23,10 +22,12 @@ use super::limits::{
 use super::mac::{MacError, card_mac};
 use super::model::{
     ConfigService, DhcpService, EfiLoader, Image, Machines, PixiecoreService, ProxyDhcpService,
-    Silence,
+    Silence, UEFI_SECURE,
 };
 use super::problem::{Located, Source, Wrong};
+use super::program::{self, DraftProgram};
 use super::read::{Item, Table};
+use super::secure_boot::{self, DraftSecureBoot};
 use super::service::{self, DraftService, Part};
 use super::text::{filled, word};
 use super::topology::{self, DraftNetwork, DraftNic, DraftRouter, Network};
@@ -39,6 +40,8 @@ pub(super) struct Draft {
     pub(super) summary: String,
     pub(super) runs_first: bool,
     pub(super) firmware: Vec<Located<Firmware>>,
+    /// True if the firmware is `uefi-secure`: nodes have Secure Boot unless they say otherwise.
+    pub(super) is_secure: bool,
     pub(super) machines: Option<Located<Machines>>,
     pub(super) networks: Vec<DraftNetwork>,
     pub(super) routers: Vec<DraftRouter>,
@@ -55,6 +58,7 @@ pub(super) struct Draft {
     pub(super) boot: Duration,
     pub(super) silence: Silence,
     pub(super) custom_services: Vec<DraftService>,
+    pub(super) programs: Vec<DraftProgram>,
     pub(super) nodes: Vec<DraftNode>,
 }
 
@@ -127,8 +131,7 @@ pub(super) struct DraftNode {
     pub(super) dhcp_hostname: Option<String>,
     pub(super) memory_mib: u32,
     pub(super) disks_mib: Vec<Located<u32>>,
-    /// Keys of Secure Boot; `None` inside if it is off.
-    pub(super) secure_boot: Option<Located<Option<KeySet>>>,
+    pub(super) secure_boot: DraftSecureBoot,
     pub(super) expect: Option<DraftExpect>,
 }
 
@@ -176,7 +179,7 @@ pub(super) fn read(source: &Source) -> Draft {
         .optional("runs_first")
         .and_then(|item| item.flag())
         .is_some_and(|first| first.value);
-    draft.firmware = firmware(&root);
+    firmware(&root, &mut draft);
     let machines = [Machines::Virtual, Machines::Simulated].map(|one| (one.name(), one));
     draft.machines = root
         .optional("machines")
@@ -197,6 +200,13 @@ pub(super) fn read(source: &Source) -> Draft {
         .into_iter()
         .flatten()
         .filter_map(|item| service::read(&item))
+        .collect();
+    draft.programs = root
+        .optional("program")
+        .and_then(|item| item.list())
+        .into_iter()
+        .flatten()
+        .filter_map(|item| program::read(&item))
         .collect();
     let mut custom = draft.custom_services.iter();
     let is_dhcp_custom = custom.any(|service| service.part(Part::Dhcp).is_some());
@@ -274,31 +284,44 @@ pub(super) fn read(source: &Source) -> Draft {
     draft
 }
 
-fn firmware(root: &Table) -> Vec<Located<Firmware>> {
-    let choices = Firmware::ALL.map(|firmware| (firmware.name(), firmware));
+/// Reads the types of firmware.
+fn firmware(root: &Table, draft: &mut Draft) {
+    let secure = (UEFI_SECURE, (Firmware::Uefi, true));
+    let plain = Firmware::ALL.map(|firmware| (firmware.name(), (firmware, false)));
+    let choices: Vec<_> = plain.into_iter().chain([secure]).collect();
     let Some(item) = root.required("firmware", "firmware = [\"bios\", \"uefi\"]") else {
-        return Vec::new();
+        return;
     };
     let list = item.list().unwrap_or_default();
     if list.is_empty() {
         item.wrong(Wrong::new(
             "`firmware` is empty",
-            "write at least one of `bios`, `uefi` and `uefi-http`",
+            "write at least one of `bios`, `uefi`, `uefi-http` and `uefi-secure`",
         ));
     }
-    let mut firmware: Vec<Located<Firmware>> = Vec::new();
+    let is_single = list.len() == 1;
     for one in list {
         let Some(found) = one.choice(&choices) else {
             continue;
         };
-        if firmware.iter().any(|other| other.value == found.value) {
-            let what = format!("duplicate firmware: `{}`", found.value);
+        let (firmware, is_secure) = found.value;
+        if is_secure && !is_single {
+            one.wrong(Wrong::new(
+                "`uefi-secure` beside other firmware",
+                "write `secure_boot = true` into nodes, or a scenario for each",
+            ));
+        }
+        draft.is_secure |= is_secure;
+        if draft.firmware.iter().any(|other| other.value == firmware) {
+            let what = format!("duplicate firmware: `{firmware}`");
             one.wrong(Wrong::new(what, "remove one of the entries"));
         } else {
-            firmware.push(found);
+            draft.firmware.push(Located {
+                value: firmware,
+                at: found.at,
+            });
         }
     }
-    firmware
 }
 
 /// Reads the lab's own services; `dhcp` may be absent if a service of the user gives addresses.
@@ -418,9 +441,7 @@ fn node(item: &Item) -> Option<DraftNode> {
             .flatten()
             .filter_map(|item| item.number(DISK_MIB_MIN..=DISK_MIB_MAX, "MiB"))
             .collect(),
-        secure_boot: table
-            .optional("secure_boot")
-            .and_then(|item| secure_boot(&item)),
+        secure_boot: secure_boot::read(&table),
         expect: table
             .required("expect", "[node.expect]")
             .and_then(|item| item.table("[node.expect]"))
@@ -472,18 +493,5 @@ pub(super) fn mac(text: &str) -> Result<MacAddr, Wrong> {
             }
         };
         Wrong::new(error.to_string(), help)
-    })
-}
-
-/// Reads `true`, `false` or the name of a key set.
-fn secure_boot(item: &Item<'_, '_>) -> Option<Located<Option<KeySet>>> {
-    if item.is_text() {
-        let choices = KeySet::ALL.map(|keys| (keys.name(), Some(keys)));
-        return item.choice(&choices);
-    }
-    let flag = item.flag()?;
-    Some(Located {
-        value: flag.value.then(KeySet::default),
-        at: flag.at,
     })
 }

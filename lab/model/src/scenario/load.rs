@@ -11,7 +11,9 @@ use super::model::{
     Boot, Deadline, DhcpService, EfiLoader, Expect, Image, Machines, MatchedBy, Node,
     PixiecoreService, ProxyDhcpService, Scenario, Services,
 };
-use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
+use super::problem::{InvalidScenario, Located, Problem, Source, nearest, one_of};
+use super::program::DraftProgram;
+use super::secure_boot::SecureBootKeys;
 use super::service::DraftService;
 use super::topology::{self, DraftNetwork, DraftNic, Networks};
 
@@ -321,15 +323,20 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             .into_iter()
             .map(DraftService::build)
             .collect::<Option<_>>()?,
+        programs: draft
+            .programs
+            .into_iter()
+            .map(DraftProgram::build)
+            .collect::<Option<_>>()?,
         nodes: draft
             .nodes
             .into_iter()
-            .map(build_node)
+            .map(|node| build_node(node, draft.is_secure))
             .collect::<Option<_>>()?,
     })
 }
 
-fn build_node(draft: DraftNode) -> Option<Node> {
+fn build_node(draft: DraftNode, is_secure: bool) -> Option<Node> {
     let name = draft.name?.value;
     Some(Node {
         expect: build_expect(draft.expect?, &name)?,
@@ -351,8 +358,17 @@ fn build_node(draft: DraftNode) -> Option<Node> {
         dhcp_hostname: draft.dhcp_hostname,
         memory_mib: draft.memory_mib,
         disks_mib: draft.disks_mib.into_iter().map(|disk| disk.value).collect(),
-        secure_boot: draft.secure_boot.and_then(|secure| secure.value),
+        secure_boot: match draft.secure_boot.keys {
+            Some(keys) => keys.value,
+            None => is_secure.then(SecureBootKeys::default),
+        },
+        dbx: values(draft.secure_boot.dbx),
+        sbat_level: values(draft.secure_boot.sbat_level),
     })
+}
+
+fn values<T>(located: Vec<Located<T>>) -> Vec<T> {
+    located.into_iter().map(|one| one.value).collect()
 }
 
 fn build_expect(draft: DraftExpect, node: &str) -> Option<Expect> {

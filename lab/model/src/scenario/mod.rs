@@ -16,9 +16,11 @@ mod mac;
 mod model;
 pub mod new;
 pub(crate) mod problem;
+mod program;
 pub(crate) mod read;
 #[cfg(test)]
 pub(crate) mod schema_tests;
+mod secure_boot;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,8 @@ pub use model::{
     Silence,
 };
 pub use problem::{InvalidScenario, Problem, Wrong};
+pub use program::{PreparedProgram, ProgramSource, SigningKey};
+pub use secure_boot::{ForbiddenProgram, SecureBootKeys};
 pub use service::{
     Part, Placeholder, Ready, ReadyWhen, Restart, Service, ServiceAddress, StopSignal, expand,
     start_order,

@@ -8,9 +8,7 @@ use boot_server_catalog::nocloud::Seed;
 use boot_server_policy::BiosLoader;
 use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
-use schemars::JsonSchema as _;
 use serde::{Serialize, Serializer};
-use uefi_variables::KeySet;
 use uuid::Uuid;
 
 use super::access::{FileMode, Owner};
@@ -19,6 +17,8 @@ use super::limits::{
     BOOT_SECONDS_DEFAULT, BOOT_SECONDS_MAX, BOOT_SECONDS_MIN, DISK_MIB_MAX, DISK_MIB_MIN,
     MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN, RESETS_MAX,
 };
+use super::program::PreparedProgram;
+use super::secure_boot::{ForbiddenProgram, SecureBootKeys};
 use super::service::{Part, Service};
 use super::topology::{Networks, NetworksToml, Nic, Router};
 
@@ -37,8 +37,8 @@ pub struct Scenario {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     pub runs_first: bool,
-    /// Firmware types to run the scenario on.
-    #[schemars(length(min = 1))]
+    /// Firmware types to run the scenario on; `uefi-secure` is `uefi` with `secure_boot = true` in every node.
+    #[schemars(schema_with = "firmware_schema")]
     pub firmware: Vec<Firmware>,
     #[serde(skip_serializing_if = "Machines::is_virtual")]
     #[schemars(default)]
@@ -65,6 +65,10 @@ pub struct Scenario {
     #[serde(rename = "service", skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub custom_services: Vec<Service>,
+    /// EFI programs that are made for the run, and served before those of packages.
+    #[serde(rename = "program", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub programs: Vec<PreparedProgram>,
     #[serde(rename = "node")]
     #[schemars(length(min = 1))]
     pub nodes: Vec<Node>,
@@ -122,6 +126,9 @@ impl Scenario {
         toml::to_string(self)
     }
 }
+
+/// Name in `firmware` of UEFI whose machines have Secure Boot with Microsoft's keys.
+pub(super) const UEFI_SECURE: &str = "uefi-secure";
 
 /// Kind of a scenario's machines.
 #[derive(
@@ -421,15 +428,24 @@ pub struct Node {
     pub disks_mib: Vec<u32>,
     /// Keys of the machine, if its UEFI firmware enforces Secure Boot; `true` means `microsoft-2011`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(default, schema_with = "secure_boot_schema")]
-    pub secure_boot: Option<KeySet>,
+    #[schemars(default, schema_with = "SecureBootKeys::schema")]
+    pub secure_boot: Option<SecureBootKeys>,
+    /// Programs that its firmware refuses: absolute paths of EFI programs, or their SHA-256.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, with = "Vec<String>")]
+    pub dbx: Vec<ForbiddenProgram>,
+    /// Lines of shim's variable `SbatLevel`: components and their lowest generations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub sbat_level: Vec<String>,
     /// State that the node must reach.
     pub expect: Expect,
 }
 
-fn secure_boot_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let keys = KeySet::json_schema(generator);
-    schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, keys] })
+fn firmware_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut names: Vec<&str> = Firmware::ALL.map(Firmware::name).into();
+    names.push(UEFI_SECURE);
+    schemars::json_schema!({ "type": "array", "minItems": 1, "items": { "enum": names } })
 }
 
 fn usual_memory() -> u32 {
@@ -469,6 +485,8 @@ impl Node {
             memory_mib,
             disks_mib: Vec::new(),
             secure_boot: None,
+            dbx: Vec::new(),
+            sbat_level: Vec::new(),
             expect: Expect {
                 matched_by: MatchedBy::Default,
                 group: String::new(),

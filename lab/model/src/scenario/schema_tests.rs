@@ -29,6 +29,9 @@ pixiecore = { command = ["/usr/bin/pixiecore", "api", "{api}"] }
 name = "files"
 command = ["nginx"]
 ready = { tcp = 80 }
+[[program]]
+name = "grubx64.efi"
+from = "grub:13"
 [boot]
 [image]
 [deadline]
@@ -48,7 +51,7 @@ mode = "0644"
 "#;
 
 /// Titles of the tables in messages, and their places in the scenario and in the schema.
-const TABLES: [(&str, &str, &str); 15] = [
+const TABLES: [(&str, &str, &str); 16] = [
     ("the scenario", "", ""),
     ("[[network]]", "/network/0", "/definitions/Network"),
     ("[[router]]", "/router/0", "/definitions/Router"),
@@ -61,6 +64,7 @@ const TABLES: [(&str, &str, &str); 15] = [
     ),
     ("[[service]]", "/service/0", "/definitions/Service"),
     ("ready", "/service/0/ready", "/definitions/Ready"),
+    ("[[program]]", "/program/0", "/definitions/PreparedProgram"),
     ("[boot]", "/boot", "/definitions/Boot"),
     ("[image]", "/image", "/definitions/Image"),
     ("[deadline]", "/deadline", "/definitions/Deadline"),
@@ -148,6 +152,7 @@ fn value_out_of_range_is_refused_by_parser_and_schema() {
         ("/service/0", "stop", "STOP".into()),
         ("/service/0/ready", "tcp", 0.into()),
         ("/service/0/ready", "within_seconds", 0.into()),
+        ("/program/0", "sign", "nobody".into()),
         ("/boot", "bios", "grub".into()),
         ("/deadline", "boot_seconds", 5.into()),
         ("/deadline", "dhcp_seconds", 9999.into()),

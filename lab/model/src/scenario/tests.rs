@@ -192,6 +192,19 @@ mistakes! {
     a_silence_in_words_is_refused: "[boot]" => "[deadline]\nload_seconds = \"90 s\"\n[boot]";
     an_unknown_silence_is_named_with_the_one_that_was_meant:
         "[boot]" => "[deadline]\nsytem_seconds = 90\nfirmware_seconds = 90\n[boot]";
+    unknown_keys_of_secure_boot_are_refused: "2048" => "2048\nsecure_boot = \"2024\"";
+    secure_boot_of_a_bios_machine_is_refused: "2048" => "2048\nsecure_boot = \"own\"";
+    a_dbx_without_secure_boot_is_refused: "2048" => "2048\ndbx = [\"/usr/lib/shim/shimx64.efi.signed\"]";
+    a_relative_path_in_dbx_is_refused: "2048" => "2048\ndbx = [\"shimx64.efi\"]";
+    an_sbat_line_without_a_generation_is_refused: "2048" => "2048\nsbat_level = [\"sbat,1,2099010100\", \"grub\"]";
+    an_sbat_level_without_its_version_is_refused: "2048" => "2048\nsecure_boot = true\nsbat_level = [\"grub,6\"]";
+    uefi_secure_beside_other_firmware_is_refused: "[\"bios\"]" => "[\"bios\", \"uefi-secure\"]";
+    a_program_outside_the_folders_is_refused:
+        "[boot]" => "[[program]]\nname = \"../grubx64.efi\"\nfrom = \"grub:13\"\n[boot]";
+    a_program_of_an_unknown_release_is_refused:
+        "[boot]" => "[[program]]\nname = \"grubx64.efi\"\nfrom = \"grub:11\"\n[boot]";
+    a_program_named_twice_is_shown_at_both_places:
+        "[boot]" => "[[program]]\nname = \"a.efi\"\nfrom = \"kernel\"\n[[program]]\nname = \"a.efi\"\nfrom = \"shim:13\"\nsign = \"own\"\n[boot]";
     a_file_mode_in_letters_is_refused: "0644" => "rw-r--r--";
     an_owner_without_group_is_refused: "core:core" => "core";
     a_relative_file_path_is_refused: "/home/core/cloud" => "home/core/cloud";
@@ -231,6 +244,43 @@ fn expectations_empty_lists_only_are_refused_at_their_place() {
         report(CHECKS, &format!("{}\n", written.join("\n")))
     });
     insta::assert_snapshot!(listed.collect::<Vec<String>>().join("\n"));
+}
+
+#[test]
+fn uefi_secure_gives_keys_to_nodes_that_name_none() {
+    let text = GOOD
+        .replace("[\"bios\"]", "[\"uefi-secure\"]")
+        .replace("\n[boot]\nbios = \"pxelinux\"\n", "")
+        .replace("memory_mib = 2048", "secure_boot = \"own\"");
+    let scenario = parse(&text).unwrap();
+    assert_eq!(scenario.firmware, [Firmware::Uefi]);
+    let keys: Vec<_> = scenario.nodes.iter().map(|node| node.secure_boot).collect();
+    let usual = SecureBootKeys::default();
+    assert_eq!(keys, [Some(usual), Some(SecureBootKeys::Own)]);
+    let again = parse(&scenario.to_toml().unwrap()).unwrap();
+    assert_eq!(again.nodes, scenario.nodes);
+}
+
+#[test]
+fn programs_and_refusals_survive_the_resolved_scenario() {
+    let text = changed(
+        "[boot]",
+        "[[program]]\nname = \"a.efi\"\nfrom = \"shim:13\"\nkeep_signatures = []\nsign = \"stranger\"\n[boot]",
+    );
+    let hash = "ab".repeat(32);
+    let text = text
+        .replace("[\"bios\"]", "[\"uefi\"]")
+        .replace("bios = \"pxelinux\"\n", "");
+    let lines = format!(
+        "2048\nsecure_boot = true\ndbx = [\"/x.efi\", \"{hash}\"]\nsbat_level = [\"sbat,1,2099010100\"]"
+    );
+    let scenario = parse(&text.replace("2048", &lines)).unwrap();
+    assert_eq!(scenario.nodes[1].dbx[1], ForbiddenProgram::Hash([0xab; 32]));
+    let again = parse(&scenario.to_toml().unwrap()).unwrap();
+    assert_eq!(
+        (again.programs, again.nodes),
+        (scenario.programs, scenario.nodes)
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use lab_report::RehearsalSummary;
 use lab_report::exit_code::ExitCode;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_with_requests};
+use uefi_variables::KeySet;
 
 use super::execution::{Done, RunOptions, RunRequest, check_host, image_of};
 use crate::cli::Folders;
@@ -47,6 +48,10 @@ pub(in crate::cli) struct RehearseArguments {
     /// Image that replaces missing kernels and initrds (see `lab images list`)
     #[arg(long, value_name = "IMAGE")]
     image: Option<ImageName>,
+    /// Boot all twins with Secure Boot and these keys: `microsoft-2011`, `2011+2023` or `2023-only` [default: those of the
+    /// list of machines]
+    #[arg(long, value_name = "KEYS")]
+    secure_boot: Option<KeySet>,
     /// Maximum memory of a twin, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(128..))]
     memory: u32,
@@ -118,6 +123,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<Exi
         image: &image.folder,
         image_name: image.fit.image.clone(),
         memory_mib: arguments.memory,
+        secure_boot: arguments.secure_boot,
     })
     .map_err(unfit)?;
     if !arguments.options.quiet() {

@@ -126,6 +126,7 @@ impl Environment {
             answers: Vec::new(),
             ignition: None,
             custom: vec![tftp_service(next), server],
+            programs: Vec::new(),
             folder: None,
             files,
         })
@@ -162,6 +163,7 @@ impl Environment {
             answers: Vec::new(),
             ignition: None,
             custom: scenario.custom_services.clone(),
+            programs: scenario.programs.clone(),
             folder: (!scenario.custom_services.is_empty()).then(|| scenario.dir.clone()),
             files: Vec::new(),
         })

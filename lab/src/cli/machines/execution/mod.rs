@@ -1,5 +1,6 @@
 //! Execution of a set of units for any command: flags of a run, host checks, machines, results, reports.
 
+mod boot_programs;
 mod child_time;
 mod connect;
 mod github;
@@ -267,6 +268,7 @@ impl RunOptions {
             connect: self.connect.clone(),
             image: image.folder.clone(),
             assets,
+            programs: boot_programs::fetch(folders, &units)?,
             boot_server: sibling("boot-server").map_err(|why| refuse(ExitCode::Internal, why))?,
             accelerator: chosen.accelerator,
             places: places(self.jobs, chosen.accelerator),
