@@ -100,6 +100,8 @@ pub enum Cause {
     ConsoleDisturbed,
     /// Secure Boot rejected the boot program.
     SecureBootRefusal,
+    /// shim was loaded, and DHCP names it in options only, which shim does not read.
+    BootFileInOptionsOnly,
     /// shim was loaded, but its second stage does not exist.
     SecondStageNotFound,
     /// shim rejected its second stage.
@@ -192,6 +194,7 @@ impl Cause {
         Cause::GuestDiffers,
         Cause::ConsoleDisturbed,
         Cause::SecureBootRefusal,
+        Cause::BootFileInOptionsOnly,
         Cause::SecondStageNotFound,
         Cause::SecondStageRefused,
         Cause::KernelRefused,
@@ -262,6 +265,7 @@ impl Cause {
             Cause::GuestDiffers => "guest-differs",
             Cause::ConsoleDisturbed => "console-disturbed",
             Cause::SecureBootRefusal => "secure-boot-refusal",
+            Cause::BootFileInOptionsOnly => "boot-file-in-options-only",
             Cause::SecondStageNotFound => "second-stage-not-found",
             Cause::SecondStageRefused => "second-stage-refused",
             Cause::KernelRefused => "kernel-refused",

@@ -71,6 +71,7 @@ fn parts(cause: Cause) -> &'static [Part] {
         | Cause::TwoDhcpServers
         | Cause::NoAcknowledgement
         | Cause::WrongArchitectureNbp
+        | Cause::BootFileInOptionsOnly
         | Cause::ChainloadLoop => &[Part::Dhcp],
         Cause::OfferWithoutBootOptions => &[Part::Dhcp, Part::ProxyDhcp],
         Cause::ProxySilent | Cause::ProxyMalformed => &[Part::ProxyDhcp],

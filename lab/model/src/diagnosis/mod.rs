@@ -144,6 +144,7 @@ const DETECTORS: &[Detector] = &[
     firmware::no_rng,
     firmware::stale_nvram,
     firmware::secure_boot,
+    signed_chain::boot_file_in_options_only,
     signed_chain::second_stage_not_found,
     signed_chain::second_stage_refused,
     signed_chain::kernel_refused,

@@ -8,11 +8,14 @@ use crate::timeline::{Outcome, StageEvent, StageName};
 
 /// Returns the first load of a file of this name, whole or not.
 fn asked<'a>(case: &Case<'a>, is_it: impl Fn(&str) -> bool) -> Option<&'a StageEvent> {
-    let is_named = |event: &&StageEvent| {
-        let subject = event.subject.as_deref().unwrap_or_default();
-        is_it(subject.rsplit('/').next().unwrap_or_default())
-    };
+    let is_named = |event: &&StageEvent| is_it(file_name(event));
     case.stage_events(StageName::Nbp).iter().find(is_named)
+}
+
+/// Returns the name of the file that an event is about, without its folder.
+fn file_name(event: &StageEvent) -> &str {
+    let file = event.subject.as_deref().unwrap_or_default();
+    file.rsplit(['/', '\\']).next().unwrap_or(file)
 }
 
 /// True for the name of shim's second stage (`DEFAULT_LOADER` of shim, for each architecture).
@@ -29,14 +32,55 @@ fn console_line(case: &Case, clue: Clue) -> Option<(String, Proof)> {
     Some((line, proof))
 }
 
+/// True for the name of shim in packages, and on media.
+fn is_shim(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("shim") || ["bootx64.efi", "bootaa64.efi"].contains(&name.as_str())
+}
+
+/// Detects that DHCP names shim in options only: shim takes server and folder of its second stage from the header.
+pub(super) fn boot_file_in_options_only(case: &Case) -> Option<Finding> {
+    if case.is_through(StageName::Script) || asked(case, is_second_stage).is_some() {
+        return None;
+    }
+    let shim = asked(case, is_shim).filter(|event| event.outcome == Outcome::Done)?;
+    let mut answers = case.in_firmware(case.answers()).peekable();
+    answers.peek()?;
+    let named: Vec<_> = answers
+        .filter(|(_, said)| said.boot_file.is_some())
+        .collect();
+    let (packet, said) = named.last()?;
+    if !named.iter().all(|(_, said)| said.is_file_field_empty) {
+        return None;
+    }
+    let file = said.boot_file.as_deref().unwrap_or_default();
+    let mut evidence = vec![
+        case.packet(
+            packet,
+            format!(
+                "{} names {file} in option 67, and its field `file` is empty",
+                said.message
+            ),
+        ),
+        proof(shim),
+    ];
+    evidence.extend(console_line(case, Clue::ShimFetchFailed).map(|(_, said)| said));
+    Some(Finding {
+        cause: Cause::BootFileInOptionsOnly,
+        sentence: format!(
+            "shim was loaded and asked for no second stage: DHCP names {file} in options 66 and 67 only, which shim does not read"
+        ),
+        evidence,
+        remedy: "let the DHCP server fill the header fields `siaddr` and `file` as well (ISC dhcpd and Kea: `next-server` and \
+                 the boot file's own setting; dnsmasq: `dhcp-boot`, without `dhcp-no-override`)"
+            .into(),
+        weight: 97,
+    })
+}
+
 /// Detects that shim did not find GRUB.
 pub(super) fn second_stage_not_found(case: &Case) -> Option<Finding> {
-    let wanted = refusal(case, StageName::Nbp).filter(|refused| {
-        refused
-            .subject
-            .as_deref()
-            .is_some_and(|subject| is_second_stage(subject.rsplit('/').next().unwrap_or_default()))
-    })?;
+    let wanted = refusal(case, StageName::Nbp).filter(|one| is_second_stage(file_name(one)))?;
     let file = wanted.subject.as_deref()?;
     Some(Finding {
         cause: Cause::SecondStageNotFound,
@@ -107,7 +151,7 @@ pub(super) fn grub_without_menu(case: &Case) -> Option<Finding> {
         None if by_http => (
             "GRUB waits at its prompt and asked for no menu: started by UEFI HTTP boot, it has no network".into(),
             "boot this machine by PXE: GRUB 2.06 of Debian 12 takes its address from the firmware's PXE client only; \
-             or use a GRUB that supports HTTP boot"
+             or use GRUB 2.12 or later (Debian 13), which supports HTTP boot"
                 .into(),
         ),
         None => (

@@ -333,6 +333,9 @@ pub struct DhcpSaid {
     pub next_server: Option<String>,
     /// Boot file: option 67 or `file`.
     pub boot_file: Option<String>,
+    /// True if option 67 names the boot file, and the header's field `file` is empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_file_field_empty: bool,
     /// Address of the relay that the server answers to (`giaddr`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<Ipv4Addr>,

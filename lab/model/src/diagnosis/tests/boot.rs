@@ -92,7 +92,7 @@ fn a_boot_program_that_only_its_bytes_betray_is_told_by_the_firmwares_words() {
 fn a_boot_program_refused_for_its_signature_is_secure_boots_doing() {
     let line = "BdsDxe: failed to load Boot0001 \"UEFI PXEv4\" from PciRoot(0x0): Access Denied";
     let mut story = loads("ipxe.efi", Firmware::Uefi, line);
-    story.node.secure_boot = Some(uefi_variables::KeySet::default());
+    story.node.secure_boot = Some(crate::scenario::SecureBootKeys::default());
     story.is_explained(Cause::SecureBootRefusal, &["with Secure Boot"]);
     // Nothing is known of the machine.
     story.node.secure_boot = None;
@@ -142,6 +142,34 @@ fn grub_that_is_not_beside_shim_is_named() {
     let error = tftp_error(1, "File not found", file);
     story.packet(story.host(69), story.guest(49153), error);
     story.is_explained(Cause::SecondStageNotFound, &["shim was loaded", file]);
+}
+
+#[test]
+fn shim_that_finds_no_name_in_the_header_is_told_with_the_option() {
+    let mut story = signed_chain(
+        "grubx64.efi",
+        &["Unable to fetch TFTP image: Invalid Parameter"],
+    );
+    let is_second_stage = |what: &PacketContent| matches!(what, PacketContent::TftpRequest { file, .. } if file.ends_with("grubx64.efi"));
+    story
+        .attempt
+        .wire
+        .packets
+        .retain(|packet| !is_second_stage(&packet.what));
+    let mut named = 0;
+    for packet in &mut story.attempt.wire.packets {
+        if let PacketContent::Dhcp(said) = &mut packet.what
+            && said.boot_file.is_some()
+        {
+            said.is_file_field_empty = true;
+            named += 1;
+        }
+    }
+    assert!(named > 0);
+    story.is_explained(
+        Cause::BootFileInOptionsOnly,
+        &["option 67", "Unable to fetch"],
+    );
 }
 
 #[test]

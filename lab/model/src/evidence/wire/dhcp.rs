@@ -76,6 +76,8 @@ fn said(message: &Message) -> DhcpSaid {
         boot_file: text(code::BOOT_FILE_NAME)
             .or_else(|| Some(until_nul(&message.boot_file)))
             .filter(|file| !file.is_empty()),
+        is_file_field_empty: options.contains(code::BOOT_FILE_NAME)
+            && until_nul(&message.boot_file).is_empty(),
         relay: told(message.relay_agent),
         link: message.selected_link(),
         discovery_control: sub_option(vendor, pxe::DISCOVERY_CONTROL)

@@ -6,6 +6,8 @@
 pub(crate) enum Clue {
     /// Firmware refuses a program for its signature.
     SignatureRefused,
+    /// shim cannot load its second stage.
+    ShimFetchFailed,
     /// GRUB waits at its prompt.
     GrubPrompt,
     /// Firmware has nothing to boot.
@@ -71,6 +73,7 @@ pub(crate) const CLUES: &[ClueText] = &[
     of(Clue::SignatureRefused, "EDK2 2022.11", "Security Violation"),
     of(Clue::SignatureRefused, "iPXE 1.21", "Permission denied (https://ipxe.org"),
     of(Clue::SignatureRefused, "shim 16.1", "Verification failed"),
+    of(Clue::ShimFetchFailed, "shim 16.1", "Unable to fetch TFTP image"),
     of(Clue::SignatureRefused, "GRUB 2.06", "bad shim signature"),
 
     of(Clue::GrubPrompt, "GRUB 2.06", "Minimal BASH-like line editing is supported"),
