@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 
 use super::link;
 use super::message::Job;
+use super::programs;
+use super::sandbox::cell_dir;
 use super::services::{ServiceEvent, start_boot_server};
 use crate::capture::ports::OnRequest;
 use crate::hosts::attachment::{self, Plug, Plugged};
@@ -177,7 +179,10 @@ fn task(
         Role::Tftp(flaw) => Task::Tftp {
             flaw: *flaw,
             address: network.host,
-            roots: BOOT_PROGRAMS.map(PathBuf::from).to_vec(),
+            roots: [programs::folder(&cell_dir())]
+                .into_iter()
+                .chain(BOOT_PROGRAMS.map(PathBuf::from))
+                .collect(),
         },
         Role::Proxy(flaw) => Task::Proxy { flaw: *flaw },
         Role::Answers(answer) => Task::Answers {

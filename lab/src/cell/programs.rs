@@ -63,6 +63,11 @@ fn keys(cell: &Path) -> PathBuf {
     cell.join("keys")
 }
 
+/// Returns the folder of the prepared programs in a cell's folder.
+pub(super) fn folder(cell: &Path) -> PathBuf {
+    cell.join("programs")
+}
+
 /// Makes the programs of a scenario; returns the folder that TFTP servers search first, if there is one.
 ///
 /// # Errors
@@ -79,7 +84,7 @@ pub(super) fn prepare(
         let arguments = ["x509", "-in", &certificate, "-outform", "der", "-out", &der];
         run("openssl", &arguments)?;
     }
-    let folder = places.cell.join("programs");
+    let folder = folder(places.cell);
     for program in &scenario.programs {
         let made = folder.join(&program.name);
         make(program, places, &made)?;

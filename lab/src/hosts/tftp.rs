@@ -74,6 +74,9 @@ fn listen(
             continue;
         }
         let Some(file) = find(&request, roots) else {
+            if flaw == TftpFlaw::SilentIfMissing {
+                continue;
+            }
             let text = "file not found";
             answers.send_to(&Packet::encode_error(ErrorCode::FileNotFound, text), peer)?;
             continue;

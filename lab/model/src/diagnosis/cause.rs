@@ -100,6 +100,8 @@ pub enum Cause {
     ConsoleDisturbed,
     /// Secure Boot rejected the boot program.
     SecureBootRefusal,
+    /// The TFTP server is silent about files that it does not have.
+    MissingFileUnanswered,
     /// shim was loaded, and DHCP names it in options only, which shim does not read.
     BootFileInOptionsOnly,
     /// shim was loaded, but its second stage does not exist.
@@ -194,6 +196,7 @@ impl Cause {
         Cause::GuestDiffers,
         Cause::ConsoleDisturbed,
         Cause::SecureBootRefusal,
+        Cause::MissingFileUnanswered,
         Cause::BootFileInOptionsOnly,
         Cause::SecondStageNotFound,
         Cause::SecondStageRefused,
@@ -265,6 +268,7 @@ impl Cause {
             Cause::GuestDiffers => "guest-differs",
             Cause::ConsoleDisturbed => "console-disturbed",
             Cause::SecureBootRefusal => "secure-boot-refusal",
+            Cause::MissingFileUnanswered => "missing-file-unanswered",
             Cause::BootFileInOptionsOnly => "boot-file-in-options-only",
             Cause::SecondStageNotFound => "second-stage-not-found",
             Cause::SecondStageRefused => "second-stage-refused",

@@ -77,6 +77,7 @@ fn parts(cause: Cause) -> &'static [Part] {
         Cause::ProxySilent | Cause::ProxyMalformed => &[Part::ProxyDhcp],
         Cause::NbpNotFound
         | Cause::SecondStageNotFound
+        | Cause::MissingFileUnanswered
         | Cause::TftpOptionsRefused
         | Cause::TftpServerDied => &[Part::Tftp],
         Cause::ScriptNotFound

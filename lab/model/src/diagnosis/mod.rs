@@ -156,6 +156,7 @@ const DETECTORS: &[Detector] = &[
     restart::boot_program_dead,
     restart::reset,
     tftp::options_refused,
+    tftp::missing_file_unanswered,
     tftp::server_died,
     chainload::endless,
     link::http_blocked,

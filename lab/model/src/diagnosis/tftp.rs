@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, PacketContent, Protocol, Transfer, TransferEnd};
-use crate::timeline::first_frame_in;
+use crate::timeline::{StageName, first_frame_in};
 
 /// Time within which firmware retransmits.
 const STILL_US: u64 = 5_000_000;
@@ -84,6 +84,54 @@ fn listed(options: &[(String, String)]) -> String {
     } else {
         pairs.join(", ")
     }
+}
+
+/// Detects a server that does not answer requests for files that it does not have: shim asks for lists of revocations and
+/// certificates first, and waits for each until its timeout.
+pub(super) fn missing_file_unanswered(case: &Case) -> Option<Finding> {
+    if case.is_through(StageName::Script) {
+        return None;
+    }
+    let is_optional = |file: &str| {
+        let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+        name.starts_with("revocations") || name.starts_with("shim_certificate")
+    };
+    let asked: Vec<(&Packet, &str)> = case
+        .sent()
+        .filter_map(|packet| match &packet.what {
+            PacketContent::TftpRequest { file, .. } if is_optional(file) => {
+                Some((packet, file.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    let is_answered = |name: &str| {
+        let error = case.received().any(|packet| {
+            matches!(&packet.what, PacketContent::TftpError { file: Some(file), .. } if file == name)
+        });
+        error || case.transfers().any(|one| one.name == name)
+    };
+    let is_repeated = |name: &str| asked.iter().filter(|(_, file)| *file == name).count() > 1;
+    let (first, file) = asked
+        .iter()
+        .find(|(_, file)| is_repeated(file) && !is_answered(file))?;
+    let whole = |one: &Transfer| one.protocol == Protocol::Tftp && one.end == TransferEnd::Whole;
+    let loaded = case.transfers().find(|one| whole(one))?;
+    let times = asked.iter().filter(|(_, other)| other == file).count();
+    Some(Finding {
+        cause: Cause::MissingFileUnanswered,
+        sentence: format!(
+            "the TFTP server is silent about files that it does not have: {file} was requested {times} times without an answer"
+        ),
+        evidence: vec![
+            case.packet(first, format!("request for {file}, the first of {times}")),
+            Proof::of(format!("the same server sent {} completely", loaded.name)),
+        ],
+        remedy: "let the TFTP server, or a firewall before it, answer `File not found` (error 1): shim asks for \
+                 `revocations_*.efi` and `shim_certificate_*.efi`, and continues at once if they are missing"
+            .into(),
+        weight: 97,
+    })
 }
 
 /// Detects a transfer that never ends, or a server that never begins.

@@ -339,9 +339,10 @@ const WEB_FLAWS: [FlawKey<WebFlaw>; 5] = [
     }),
 ];
 
-const TFTP_FLAWS: [FlawKey<TftpFlaw>; 2] = [
+const TFTP_FLAWS: [FlawKey<TftpFlaw>; 3] = [
     ("die_after", |bytes| TftpFlaw::DieAfter(bytes.into())),
     ("refuse_options", |_| TftpFlaw::RefuseOptions),
+    ("silent_if_missing", |_| TftpFlaw::SilentIfMissing),
 ];
 
 /// Returns the single flaw of a station.
@@ -357,7 +358,7 @@ fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
             continue;
         }
         found = match *key {
-            "refuse_options" => item.flag().map(|_| make(0)),
+            "refuse_options" | "silent_if_missing" => item.flag().map(|_| make(0)),
             _ => item
                 .number(0..=u32::MAX, "")
                 .map(|number| make(number.value)),

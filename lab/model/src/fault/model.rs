@@ -361,6 +361,8 @@ pub enum TftpFlaw {
     RefuseOptions,
     /// Falls silent for good after this many bytes of a file.
     DieAfter(u64),
+    /// Answers nothing to requests for files that it does not have.
+    SilentIfMissing,
 }
 
 /// Flaw of a proxyDHCP server's offer.

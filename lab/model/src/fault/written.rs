@@ -337,6 +337,7 @@ pub enum StationTable {
     #[schemars(extend("oneOf" = [
         {"required": ["die_after"]},
         {"required": ["refuse_options"]},
+        {"required": ["silent_if_missing"]},
     ]))]
     Tftp {
         /// MAC that the host claims [default: derived from its address].
@@ -345,6 +346,8 @@ pub enum StationTable {
         die_after: Option<u32>,
         /// True to refuse every request with options, with error 8 (RFC 2347).
         refuse_options: Option<bool>,
+        /// True to answer nothing to requests for missing files.
+        silent_if_missing: Option<bool>,
     },
     /// ProxyDHCP server with a flaw.
     Proxy {

@@ -173,6 +173,21 @@ fn shim_that_finds_no_name_in_the_header_is_told_with_the_option() {
 }
 
 #[test]
+fn server_that_is_silent_about_revocations_is_told_with_the_requests() {
+    let mut story = signed_chain("grubx64.efi", &[]);
+    let file = "secureboot/revocations_sku.efi";
+    for port in [49160, 49160] {
+        let what = PacketContent::TftpRequest {
+            file: file.into(),
+            options: Vec::new(),
+            write: false,
+        };
+        story.packet(story.guest(port), story.host(69), what);
+    }
+    story.is_explained(Cause::MissingFileUnanswered, &[file, "2 times"]);
+}
+
+#[test]
 fn kernel_without_a_signature_is_told_with_grubs_words() {
     let story = signed_chain("vmlinuz", &["error: bad shim signature."]);
     story.is_explained(Cause::KernelRefused, &["bad shim signature"]);
