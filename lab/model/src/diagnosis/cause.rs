@@ -154,7 +154,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Cause; 64] = [
+    pub const ALL: [Cause; 66] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,

@@ -38,14 +38,20 @@ fn is_shim(name: &str) -> bool {
     name.starts_with("shim") || ["bootx64.efi", "bootaa64.efi"].contains(&name.as_str())
 }
 
-/// Detects that DHCP names shim in options only: shim takes server and folder of its second stage from the header.
+/// Returns the folder of a file, without a slash at its beginning.
+fn folder(file: &str) -> &str {
+    let file = file.trim_start_matches('/');
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Detects that DHCP names shim in options only: shim takes server and folder of its second stage from the header. With an
+/// empty `file` it asks for `grubx64.efi` in the root, with an empty `siaddr` it asks nobody.
 pub(super) fn boot_file_in_options_only(case: &Case) -> Option<Finding> {
-    if case.is_through(StageName::Script) || asked(case, is_second_stage).is_some() {
+    if case.is_through(StageName::Script) {
         return None;
     }
-    let shim = asked(case, is_shim).filter(|event| event.outcome == Outcome::Done)?;
-    let mut answers = case.in_firmware(case.answers()).peekable();
-    answers.peek()?;
+    let shim = asked(case, is_shim).filter(|event| event.outcome != Outcome::Failed)?;
+    let answers = case.in_firmware(case.answers());
     let named: Vec<_> = answers
         .filter(|(_, said)| said.boot_file.is_some())
         .collect();
@@ -54,27 +60,29 @@ pub(super) fn boot_file_in_options_only(case: &Case) -> Option<Finding> {
         return None;
     }
     let file = said.boot_file.as_deref().unwrap_or_default();
-    let mut evidence = vec![
-        case.packet(
-            packet,
-            format!(
-                "{} names {file} in option 67, and its field `file` is empty",
-                said.message
-            ),
-        ),
-        proof(shim),
-    ];
+    let second = asked(case, is_second_stage).and_then(|event| event.subject.as_deref());
+    if second.is_some_and(|second| folder(second) == folder(file)) {
+        return None;
+    }
+    let message = said.message;
+    let named = format!("{message} names {file} in option 67, and its field `file` is empty");
+    let mut evidence = vec![case.packet(packet, named), proof(shim)];
+    evidence.extend(asked(case, is_second_stage).map(proof));
     evidence.extend(console_line(case, Clue::ShimFetchFailed).map(|(_, said)| said));
+    let looked = match second {
+        Some(second) => format!("looked for its second stage at {second}"),
+        None => "asked for no second stage".into(),
+    };
     Some(Finding {
         cause: Cause::BootFileInOptionsOnly,
         sentence: format!(
-            "shim was loaded and asked for no second stage: DHCP names {file} in options 66 and 67 only, which shim does not read"
+            "shim was loaded and {looked}: DHCP names {file} in option 67 only, which shim does not read"
         ),
         evidence,
         remedy: "let the DHCP server fill the header fields `siaddr` and `file` as well (ISC dhcpd and Kea: `next-server` and \
                  the boot file's own setting; dnsmasq: `dhcp-boot`, without `dhcp-no-override`)"
             .into(),
-        weight: 97,
+        weight: 99,
     })
 }
 
