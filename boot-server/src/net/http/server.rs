@@ -326,6 +326,8 @@ impl Connection {
         let io = TokioIo::new(Paced::new(stream, self.stall));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // GRUB 2.12 of Debian 13 compares `Content-Length` letter by letter, and takes files as empty without it.
+            .title_case_headers(true)
             .header_read_timeout(HEAD_TIME)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
