@@ -38,6 +38,7 @@ fn bundled_scenarios_run_on_the_firmware_they_are_meant_for() {
         ("proxy-dhcp".to_owned(), both),
         ("pxe-dhcp".to_owned(), vec![Firmware::Bios]),
         ("secure-boot".to_owned(), vec![Firmware::Uefi]),
+        ("secure-boot-http".to_owned(), vec![Firmware::UefiHttp]),
     ];
     assert_eq!(found, expected);
 }
