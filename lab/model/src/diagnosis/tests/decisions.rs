@@ -75,6 +75,8 @@ const NAMES: &[&str] = &[
     "/assets/",
     "assets/",
     "nbp/",
+    "/nocloud",
+    "/nocloud/",
     "_/file",
     "/boot.ipxe",
     "/_/booting",
