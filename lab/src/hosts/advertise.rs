@@ -5,6 +5,7 @@ use std::io;
 use std::thread;
 
 use boot_server_proto::dhcp::{Message, MessageType};
+use boot_server_proto::mac::MacAddr;
 use boot_server_proto::router_advert::{encode_advertisement, parse_solicitation};
 use boot_server_proto::udp::decode_packet;
 use pcap::Capture;
@@ -33,11 +34,11 @@ pub(super) fn start(leg: &Leg) -> io::Result<()> {
     let mut capture = capture.open().map_err(io::Error::other)?;
     capture.filter(FILTER, true).map_err(io::Error::other)?;
     let advertisement = encode_advertisement(leg.mac);
-    let network = leg.network.clone();
+    let (network, own) = (leg.network.clone(), leg.mac);
     thread::spawn(move || {
         loop {
             let is_asked = match capture.next_packet() {
-                Ok(packet) => asks(packet.data),
+                Ok(packet) => asks(packet.data, own),
                 Err(pcap::Error::TimeoutExpired) => continue,
                 Err(error) => {
                     eprintln!("router: no more advertisements in {network}: {error}");
@@ -52,13 +53,33 @@ pub(super) fn start(leg: &Leg) -> io::Result<()> {
     Ok(())
 }
 
-/// True for a router solicitation and for a DHCPDISCOVER.
-fn asks(frame: &[u8]) -> bool {
-    if parse_solicitation(frame).is_some() {
-        return true;
+/// True for a router solicitation of another host, and for a DHCPDISCOVER.
+fn asks(frame: &[u8], own: MacAddr) -> bool {
+    if let Some(solicitation) = parse_solicitation(frame) {
+        return solicitation.mac != own;
     }
     let datagram = frame.get(ETHERNET_HEADER_LEN..).and_then(decode_packet);
     let message = datagram.and_then(|datagram| Message::decode(datagram.payload).ok());
     let kind = message.and_then(|message| message.message_type().ok().flatten());
     kind == Some(MessageType::Discover)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_solicitation_of_another_host_only() {
+        let (own, other) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
+        // An IPv6 packet with hop limit 255, and the beginning of a router solicitation (RFC 4861 §4.1).
+        let header = [&[0x33, 0x33, 0, 0, 0, 2][..], &other.0, &[0x86, 0xdd]].concat();
+        let packet = [
+            &[0x60, 0, 0, 0, 0, 8, 58, 255][..],
+            &[0; 32],
+            &[133, 0, 0, 0, 0, 0, 0, 0],
+        ];
+        let frame = [header, packet.concat()].concat();
+        assert!(asks(&frame, own));
+        assert!(!asks(&frame, other));
+    }
 }
