@@ -2,6 +2,8 @@
 //!
 //! `nocloud/seed.jsonl` was recorded with cloud-init's own data source against a web server; `HOST` is its address.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use boot_server_catalog::nocloud::{Seed, SeedFile};
 use serde_json::Value;
 

@@ -69,8 +69,8 @@ impl Seed {
             return None;
         }
         let pairs = settings.split(';').filter_map(|item| item.split_once('='));
-        let urls = pairs.filter(|(key, _)| ["s", "seedfrom"].contains(key));
-        let (_, url) = urls.last()?;
+        let mut urls = pairs.filter(|(key, _)| ["s", "seedfrom"].contains(key));
+        let (_, url) = urls.next_back()?;
         let is_web = url.starts_with("http://") || url.starts_with("https://");
         is_web.then(|| Seed {
             url: url.to_owned(),
