@@ -238,6 +238,7 @@ fn every_document_with_commands_for_a_reader_is_run_or_named_here() {
         "images",
         "rollout",
         "rules",
+        "secure-boot",
         "stand-in",
         "terraform",
     ];
