@@ -264,7 +264,13 @@ fn killed_here_it_ends_there(pair: &Pair, there: &[&str], on_terminal: bool) {
 fn assert_is_a_run(folder: &Path) {
     let run = fs::read_to_string(folder.join("run.json")).unwrap();
     let run: serde_json::Value = serde_json::from_str(&run).unwrap();
-    assert_eq!(run["units"][0]["unit"], "real@bios", "{run:#}");
+    let unit = &run["units"][0];
+    let (scenario, firmware) = (&unit["scenario"], &unit["firmware"]);
+    assert_eq!(
+        (scenario, firmware),
+        (&"real".into(), &"bios".into()),
+        "{run:#}"
+    );
     let console = folder.join("real@bios/attempt-1/nodes/node1/console.log");
     assert!(fs::metadata(console).unwrap().len() > 0);
 }

@@ -194,7 +194,7 @@ fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
     });
 
     let packets = lab.says(&["capture", name], 0);
-    assert_line(&packets, "…HTTP… GET /ipxe?uuid=…");
+    assert_line(&packets, "… node1 → host … GET /ipxe?uuid=…");
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
     lab.says(&["capture", name, "--write", path], 0);
@@ -221,7 +221,7 @@ fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
         lab.says(&ask, 0);
         let is_shown = packets
             .try_iter()
-            .any(|line| has_line(&line, "…HTTP… GET /live…"));
+            .any(|line| has_line(&line, "… node1 → host … GET /live…"));
         is(is_shown, "the capture does not show the request")
     });
     live.kill().unwrap();

@@ -320,7 +320,10 @@ fn of_whole_boot(
             "{} to fetch cloud-config {file} of group {group}",
             node.name
         );
-        let path = config_subject(scenario, node, "cloud", file);
+        let path = match node.seed() {
+            Some(seed) => user_data_of(&seed),
+            None => config_subject(scenario, node, "cloud", file),
+        };
         add(
             StageName::CloudConfig,
             what,
@@ -362,9 +365,6 @@ fn image_files_of<'n>(
 /// Returns the config that the machine must have loaded: the service's path, or with a service of the user the path
 /// of the kernel option's URL, else a file of the config's name.
 fn config_subject(scenario: &Scenario, node: &Node, path: &str, file: &str) -> Subject {
-    if let Some(seed) = node.seed().filter(|_| path == "cloud") {
-        return user_data_of(&seed);
-    }
     if scenario.has_own_config() {
         return Subject::Path(path.into());
     }
