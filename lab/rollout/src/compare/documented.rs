@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Answer, Version, endpoint};
+use crate::plan::is_initrd_name;
 
 /// Most bytes of a compressed content that are compared.
 const MOST_UNPACKED: u64 = 64 << 20;
@@ -149,20 +150,15 @@ fn one_initrd_a_line(script: &str) -> String {
 
 /// Returns a script without the names `initrd0`, `initrd1`, … of initrds.
 fn without_names(script: &str) -> String {
-    let is_name = |word: &str| {
-        let number = word.strip_prefix("initrd");
-        number
-            .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
-    };
     let mut lines = String::new();
     for line in script.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         let mut kept: Vec<&str> = Vec::with_capacity(words.len());
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
-            if word == "--name" && words.peek().is_some_and(|name| is_name(name)) {
+            if word == "--name" && words.peek().is_some_and(|name| is_initrd_name(name)) {
                 words.next();
-            } else if !word.strip_prefix("initrd=").is_some_and(is_name) {
+            } else if !word.strip_prefix("initrd=").is_some_and(is_initrd_name) {
                 kept.push(word);
             }
         }

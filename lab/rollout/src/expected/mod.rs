@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use boot_server_catalog::snapshot::Folder;
 
-use crate::plan::{Asked, Booted};
+use crate::plan::{Asked, Booted, is_initrd_name};
 
 /// Operating system of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,12 @@ impl ExpectedState {
     }
 
     fn kernel_options(&mut self, command_line: &str) {
-        for option in command_line.split_whitespace() {
+        // iPXE needs the names of initrds. PXELINUX and GRUB start the same kernel without them.
+        let is_name = |option: &str| option.strip_prefix("initrd=").is_some_and(is_initrd_name);
+        for option in command_line
+            .split_whitespace()
+            .filter(|option| !is_name(option))
+        {
             if option.contains("${") {
                 self.unproven.push(format!(
                     "kernel option `{option}`: its value is known only on the network"

@@ -137,6 +137,16 @@ fn a_config_that_no_kernel_option_asks_for_makes_nothing() {
 }
 
 #[test]
+fn kernel_options_names_of_initrds_are_not_expected() {
+    let command_line = "initrd=initrd0 initrd=initrd12 initrd=main initrd=initrd a=1";
+    let expected = ExpectedState::of(&booted(command_line, vec![]), System::StandIn);
+    assert_eq!(
+        expected.kernel_options,
+        ["initrd=main", "initrd=initrd", "a=1"]
+    );
+}
+
+#[test]
 fn kernel_options_are_words_and_those_of_the_network_are_not_known() {
     let expected = ExpectedState::of(
         &booted("a=1 b=\"2\" a=1 c=${next-server}", vec![]),

@@ -34,6 +34,12 @@ pub use client_requests::{ClientRequests, Known};
 /// From this many machines on it is worth a thread for each processor.
 const MANY: usize = 200;
 
+/// True for a name that boot-server's iPXE scripts give to an initrd: `initrd0`, `initrd1`, ….
+pub(crate) fn is_initrd_name(word: &str) -> bool {
+    let number = word.strip_prefix("initrd");
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Boots of all machines, in the order of their inventory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
