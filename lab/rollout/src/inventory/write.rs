@@ -6,6 +6,7 @@ use boot_server_proto::firmware::Firmware;
 use serde::Serialize;
 use uefi_variables::KeySet;
 
+use super::check::MACHINE_KEYS;
 use super::{Expected, Format, Inventory, Machine};
 
 /// Text that cannot be written in a language.
@@ -128,21 +129,12 @@ pub fn write(inventory: &Inventory, format: Format) -> Result<String, WriteError
 fn csv_text(machines: &[Entry<'_>]) -> Result<String, WriteError> {
     let rows: Vec<BTreeMap<String, String>> = machines.iter().map(row).collect();
     let used: BTreeSet<&str> = rows.iter().flatten().map(|(key, _)| key.as_str()).collect();
-    let known = [
-        "name",
-        "mac",
-        "macs",
-        "uuid",
-        "serial",
-        "hostname",
-        "firmware",
-        "secure_boot",
-        "memory",
-        "cpus",
-        "disks",
-    ];
-    let mut columns: Vec<&str> = known.into_iter().filter(|key| used.contains(key)).collect();
-    columns.extend(used.iter().filter(|key| !known.contains(key)));
+    let mut columns: Vec<&str> = MACHINE_KEYS
+        .iter()
+        .copied()
+        .filter(|key| used.contains(key))
+        .collect();
+    columns.extend(used.iter().filter(|key| !MACHINE_KEYS.contains(key)));
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(&columns)?;
     for row in &rows {
