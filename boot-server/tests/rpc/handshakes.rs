@@ -35,7 +35,7 @@ const DIFFERENT: [(&str, &str); 2] = [
     ),
 ];
 
-/// What a client sees of a server.
+/// Outcome of a handshake, as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Handshake {
     id: String,
