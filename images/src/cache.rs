@@ -70,6 +70,17 @@ impl Cache {
         }
     }
 
+    /// Returns a new folder in the cache, which is removed when dropped.
+    ///
+    /// # Errors
+    /// [`ImageError::File`] when the cache cannot be written.
+    pub(crate) fn scratch(&self, _lock: &Lock) -> Result<tempfile::TempDir, ImageError> {
+        tempfile::Builder::new()
+            .prefix(UNDER_CONSTRUCTION)
+            .tempdir_in(&self.folder)
+            .map_err(ImageError::file(&self.folder))
+    }
+
     /// Makes the thing called `name`: `make` fills a new folder, which then takes its place.
     ///
     /// # Errors
@@ -77,14 +88,11 @@ impl Cache {
     /// there before.
     pub fn make(
         &self,
-        _lock: &Lock,
+        lock: &Lock,
         name: &str,
         make: impl FnOnce(&Path) -> Result<(), ImageError>,
     ) -> Result<PathBuf, ImageError> {
-        let building = tempfile::Builder::new()
-            .prefix(UNDER_CONSTRUCTION)
-            .tempdir_in(&self.folder)
-            .map_err(ImageError::file(&self.folder))?;
+        let building = self.scratch(lock)?;
         make(building.path())?;
         // What is served from here is read by other users' servers too.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);

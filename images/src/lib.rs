@@ -5,11 +5,13 @@
 //! and `acquire` does all of it for one image. `family` translates boot options.
 //!
 //! `stand_in` has the components of the stand-in and decides when it must be rebuilt; `recipe` holds its
-//! scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs. `packages` has boot programs of other Debian releases.
+//! scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs. `package` fetches a package
+//! of a Debian release, and `packages` has boot programs of these.
 
 pub mod acquire;
 pub mod cache;
 pub mod fetch;
+mod package;
 pub mod packages;
 mod recipe;
 pub mod release;
@@ -26,6 +28,7 @@ use thiserror::Error;
 
 pub use image_catalog as catalog;
 pub use image_catalog::{INITRD_FILE, KERNEL_FILE, family};
+pub use package::PackageError;
 pub use stand_in::StandIn;
 
 /// Name of the file that says what an image is.
@@ -163,7 +166,7 @@ pub enum ImageError {
         source: std::io::Error,
     },
     /// A step of the recipe failed.
-    #[error("cannot build the stand-in: {step} ended with {status}; last lines of {log}:\n{tail}")]
+    #[error("cannot {step}: the script ended with {status}; last lines of {log}:\n{tail}")]
     Step {
         /// Build step that failed.
         step: &'static str,
@@ -174,6 +177,9 @@ pub enum ImageError {
         /// Path of the complete log.
         log: PathBuf,
     },
+    /// A package of Debian is not available.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// The manifest could not be written as JSON.
     #[error("cannot encode the manifest: {0}")]
     Manifest(#[from] serde_json::Error),

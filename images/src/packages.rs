@@ -1,16 +1,12 @@
-//! Boot programs of other Debian releases: their packages are fetched with a private configuration of apt, which checks
-//! Debian's signatures and changes nothing on the host, and are unpacked into the cache, not installed.
+//! Boot programs of other Debian releases: their packages are unpacked into the cache.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use image_catalog::ProgramName;
 
 use crate::cache::Cache;
-use crate::{ImageError, Progress, run};
-
-/// Script that fetches and unpacks a package.
-const SCRIPT: &str = include_str!("packages.sh");
+use crate::package::{self, Package};
+use crate::{ImageError, Progress};
 
 /// Returns the file of a boot program in the cache, even if it is missing.
 #[must_use]
@@ -37,14 +33,14 @@ pub fn acquire(
     if !file.is_file() {
         let log = cache.join("packages.log");
         packages.make(&lock, &entry(name), |new| {
-            let script = new.join("packages.sh");
-            std::fs::write(&script, SCRIPT).map_err(ImageError::file(&script))?;
-            let arguments = [
-                new.as_os_str(),
-                OsStr::new(name.release.codename()),
-                OsStr::new(name.package()),
-            ];
-            run::script("fetch a package", &script, &arguments, &log, progress)
+            let package = Package {
+                release: name.release,
+                name: name.package(),
+                version: None,
+                mirror: None,
+                known: &[],
+            };
+            package::fetch(package, new, &log, progress).map(drop)
         })?;
     }
     match std::fs::metadata(&file) {

@@ -171,7 +171,7 @@ impl StandIn {
         self.bases.make(&lock, &key, |folder| {
             let recipe = unpacked_recipe()?;
             run::script(
-                "installing packages",
+                "install the packages of the stand-in",
                 &recipe.path().join("base.sh"),
                 &[recipe.path().as_os_str(), folder.as_os_str()],
                 log,
@@ -191,7 +191,7 @@ impl StandIn {
         let folder = self.images.make(lock, &key, |folder| {
             let recipe = unpacked_recipe()?;
             run::script(
-                "assembling the image",
+                "assemble the stand-in",
                 &recipe.path().join("assemble.sh"),
                 &[
                     recipe.path().as_os_str(),

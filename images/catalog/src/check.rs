@@ -14,7 +14,7 @@ use super::problem::{Problem, Text, one_of};
 use super::wire::{WireImage, WireImageFile};
 use crate::keys;
 
-const LAYOUTS: [&str; 4] = ["release-directory", "stream", "files", "built"];
+const LAYOUTS: [&str; 5] = ["release-directory", "stream", "files", "built", "package"];
 
 /// Valid memory of a machine, in MiB.
 const MEMORY_MIB: std::ops::RangeInclusive<u32> = 64..=65_536;
@@ -44,6 +44,7 @@ impl Reader<'_> {
             "release-directory" => Source::Directory(self.directory(&name_at, image)?),
             "stream" => Source::Stream(self.stream(&name_at, image)?),
             "built" => Source::Built,
+            "package" => Source::Package(self.package(&name_at, image)?),
             "files" => Source::Files(self.files(&name_at, image, key.is_some())?),
             other => {
                 let at = image.layout.as_ref().map_or(name_at, Spanned::span);
@@ -77,7 +78,7 @@ impl Reader<'_> {
             family,
             version: version.unwrap_or_else(|| match source {
                 Source::Files(_) | Source::Built => "local".into(),
-                Source::Directory(_) | Source::Stream(_) => "current".into(),
+                Source::Directory(_) | Source::Stream(_) | Source::Package(_) => "current".into(),
             }),
             source,
             channels: texts(&image.channels),
@@ -197,20 +198,11 @@ impl Reader<'_> {
         let mut files: Vec<NamedFile> = Vec::new();
         for file in &image.file {
             let named = self.named(file, has_key)?;
-            if files
-                .iter()
-                .any(|other| other.name == named.name || other.role == named.role)
-            {
-                return Err(self.text.wrong(
-                    file.span(),
-                    format!(
-                        "duplicate file `{}` or duplicate role {}",
-                        named.name,
-                        named.role.name()
-                    ),
-                    "give each file of an image its own name and its own role",
-                ));
-            }
+            self.distinct(
+                file.span(),
+                (named.role, &named.name),
+                files.iter().map(|other| (other.role, other.name.as_str())),
+            )?;
             files.push(named);
         }
         let roles: Vec<Role> = files.iter().map(|file| file.role).collect();
@@ -218,7 +210,28 @@ impl Reader<'_> {
         Ok(files)
     }
 
-    fn kernel_and_initrd(&self, at: &std::ops::Range<usize>, roles: &[Role]) -> Checked<()> {
+    /// Refuses a file whose name or role another file has.
+    pub(super) fn distinct<'o>(
+        &self,
+        at: std::ops::Range<usize>,
+        (role, name): (Role, &str),
+        mut others: impl Iterator<Item = (Role, &'o str)>,
+    ) -> Checked<()> {
+        if others.any(|(other, called)| called == name || other == role) {
+            return Err(self.text.wrong(
+                at,
+                format!("duplicate file `{name}` or duplicate role {}", role.name()),
+                "give each file of an image its own name and its own role",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn kernel_and_initrd(
+        &self,
+        at: &std::ops::Range<usize>,
+        roles: &[Role],
+    ) -> Checked<()> {
         for role in [Role::Kernel, Role::Initrd] {
             if !roles.contains(&role) {
                 let role = role.name();

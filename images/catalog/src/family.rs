@@ -69,6 +69,13 @@ pub fn spell(family: Family, option: &str) -> Spelled {
         (Family::FedoraCoreos, "cloud-config-url") => {
             Spelled::Unsupported("Fedora CoreOS does not support cloud-config: use Ignition")
         }
+        (
+            Family::DebianInstaller,
+            "cloud-config-url" | "coreos.autologin" | "coreos.config.url" | "coreos.first_boot"
+            | "coreos.oem.id",
+        ) => Spelled::Unsupported(
+            "Debian's installer is configured by a preseed, not by CoreOS's options",
+        ),
         _ => Spelled::As(option.to_owned()),
     }
 }

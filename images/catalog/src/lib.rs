@@ -7,6 +7,7 @@ pub mod family;
 pub mod keys;
 pub mod model;
 pub mod name;
+pub mod package;
 mod problem;
 mod program;
 mod values;
@@ -260,6 +261,7 @@ impl Entry {
         match &mut self.source {
             model::Source::Directory(directory) => directory.mirror = mirror,
             model::Source::Stream(stream) => stream.mirror = mirror,
+            model::Source::Package(package) => package.mirror = mirror,
             model::Source::Files(_) | model::Source::Built => {}
         }
     }

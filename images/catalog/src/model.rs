@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::name::Architecture;
+use super::package::Package;
 
-/// The systems of the CoreOS family: they differ in how their boot options are spelled.
+/// Families of systems: they differ in how their boot options are spelled, and in what configures them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
@@ -18,15 +19,18 @@ pub enum Family {
     FedoraCoreos,
     /// The project's own stand-in; never to be called CoreOS.
     StandIn,
+    /// Debian's installer, which is configured by a preseed.
+    DebianInstaller,
 }
 
 impl Family {
     /// All, by the names that a catalog has for them.
-    pub const NAMES: [(&'static str, Family); 4] = [
+    pub const NAMES: [(&'static str, Family); 5] = [
         ("coreos", Family::Coreos),
         ("flatcar", Family::Flatcar),
         ("fedora-coreos", Family::FedoraCoreos),
         ("stand-in", Family::StandIn),
+        ("debian-installer", Family::DebianInstaller),
     ];
 
     /// Returns the name in a catalog.
@@ -110,6 +114,8 @@ pub enum Source {
     Files(Vec<NamedFile>),
     /// The image is built on this host.
     Built,
+    /// A package of a Debian release has the files.
+    Package(Package),
 }
 
 /// A publisher's folder for each version.

@@ -13,7 +13,8 @@ pub enum DebianRelease {
 }
 
 impl DebianRelease {
-    const ALL: [DebianRelease; 2] = [DebianRelease::Bookworm, DebianRelease::Trixie];
+    /// All, oldest first.
+    pub const ALL: [DebianRelease; 2] = [DebianRelease::Bookworm, DebianRelease::Trixie];
 
     /// Returns the number in names.
     #[must_use]
@@ -22,6 +23,13 @@ impl DebianRelease {
             DebianRelease::Bookworm => 12,
             DebianRelease::Trixie => 13,
         }
+    }
+
+    /// Returns the release with the number `text`.
+    #[must_use]
+    pub fn from_number(text: &str) -> Option<DebianRelease> {
+        let mut all = DebianRelease::ALL.into_iter();
+        all.find(|release| release.number().to_string() == text)
     }
 
     /// Returns the name in archives.

@@ -35,6 +35,8 @@ fn the_own_catalog_knows_every_published_channel() {
         ("fedora-coreos:next/arm64", "fedora-coreos:next/arm64"),
         ("coreos@835.9.0", "coreos:stable"),
         ("stand-in", "stand-in"),
+        ("debian-installer", "debian-installer:12"),
+        ("debian-installer:13", "debian-installer:13"),
     ] {
         assert_eq!(find(name).unwrap().label(), label);
     }
@@ -50,6 +52,7 @@ fn what_is_not_in_the_catalog_is_named_with_what_is() {
         ("fedora-coreos:rawhide", "`stable`, `testing` or `next`"),
         ("stand-in:stable", "there is none"),
         ("coreos/arm64", "unsupported architecture arm64"),
+        ("debian-installer:11", "`12` or `13`"),
     ] {
         let error = find(name).unwrap_err().to_string();
         assert!(error.contains(said), "{name}: {error}");
@@ -137,6 +140,11 @@ fn each_mistake_is_told_with_line_column_and_what_would_be_right() {
         (format!("{first}path = \"x\"\nsha256 = \"{hash}\"\n"), (1, 8), "missing initrd", "role = \"initrd\""),
         ("[image.a]\nfamily = \"coreos\"\nlayout = \"release-directory\"\nurl = \"http://x/{file}\"\n".into(),
          (4, 7), "missing {version}", "{version}"),
+        (image("layout = \"package\""), (1, 8), "missing `package`", "netboot-amd64"),
+        (image("layout = \"package\"\npackage = \"a b\""), (4, 11), "invalid package name `a b`", "netboot-amd64"),
+        (image("layout = \"package\"\npackage = \"a\""), (1, 8), "missing `channels`", "[\"12\", \"13\"]"),
+        (image("layout = \"package\"\npackage = \"a\"\nchannels = [\"11\"]"), (5, 13), "unknown Debian release `11`", "`12` or `13`"),
+        (image("layout = \"package\"\npackage = \"a\"\nchannels = [\"12\"]"), (10, 1), "missing or invalid `path`", "path of the file in the package"),
     ];
     for (text, place, what, help) in cases {
         let found = problem(&text);

@@ -40,6 +40,7 @@ pub(super) struct WireImage {
     pub(super) needs_mirror: bool,
     pub(super) mirror: Option<Spanned<String>>,
     pub(super) version_key: Option<String>,
+    pub(super) package: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) channels: Vec<Spanned<String>>,
     #[serde(default)]

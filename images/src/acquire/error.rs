@@ -4,13 +4,13 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::ImageError;
 use crate::fetch::FetchError;
 use crate::release::ReleaseError;
 use crate::store::StoreError;
 use crate::verify::content::WrongContent;
 use crate::verify::digest::WrongDigest;
 use crate::verify::signature::SignatureError;
+use crate::{ImageError, PackageError};
 
 /// Reasons that an image was not fetched.
 #[derive(Debug, Error)]
@@ -61,9 +61,12 @@ pub enum AcquireError {
     /// The cache could not be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The package with the image is not available.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// The cache's folder of the image.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Image(ImageError),
 }
 
 /// Reasons that a file fails verification.
@@ -78,6 +81,15 @@ pub enum NotGood {
     /// The content is of another kind.
     #[error(transparent)]
     Content(#[from] WrongContent),
+}
+
+impl From<ImageError> for AcquireError {
+    fn from(error: ImageError) -> AcquireError {
+        match error {
+            ImageError::Package(error) => AcquireError::Package(error),
+            other => AcquireError::Image(other),
+        }
+    }
 }
 
 impl AcquireError {

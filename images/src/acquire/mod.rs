@@ -3,13 +3,14 @@
 
 mod error;
 mod one;
+mod package;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Progress;
 use crate::catalog::Wanted;
-use crate::catalog::model::{ExpiredKey, SigningKey};
+use crate::catalog::model::{ExpiredKey, SigningKey, Source};
 use crate::fetch::{Client, FetchError, Patience, Step};
 use crate::release::{self, Plan, Release};
 use crate::store::{Record, Store, Stored, StoredFile, Verified};
@@ -25,6 +26,8 @@ const METADATA_LIMIT_BYTES: usize = 8 << 20;
 pub enum Event<'a> {
     /// Another process fetches the same, or clears the cache.
     Waiting,
+    /// The package that has the image is fetched.
+    Package(&'a str),
     /// The version that will be fetched.
     Version(&'a str),
     /// A file is coming.
@@ -66,6 +69,9 @@ pub fn acquire(
     now: SystemTime,
     tell: Tell<'_>,
 ) -> Result<Stored, AcquireError> {
+    if let Source::Package(source) = &wanted.entry.source {
+        return package::acquire(wanted, source, store, now, tell);
+    }
     let release = published(wanted, patience, tell)?;
     tell(Event::Version(&release.version));
     let mut waiting = |progress: Progress<'_>| {
@@ -89,20 +95,24 @@ pub fn acquire(
         return Ok(stored);
     }
     let files = fetch_all(wanted, &release, store, patience, tell)?;
-    let record = Record {
+    let record = record(wanted, release.version, now, &files);
+    Ok(store.install(&versions, &lock, record, &files)?)
+}
+
+fn record(wanted: &Wanted, version: String, now: SystemTime, files: &[Verified]) -> Record {
+    Record {
         name: wanted.entry.name.clone(),
         label: wanted.label(),
         channel: wanted.channel.clone(),
         architecture: wanted.architecture,
-        version: release.version,
+        version,
         family: wanted.entry.family,
         kernel_options: wanted.entry.kernel_options.clone(),
         fetched_at: now
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
         files: files.iter().map(|verified| verified.file.clone()).collect(),
-    };
-    Ok(store.install(&versions, &lock, record, &files)?)
+    }
 }
 
 /// True if the stored files are the published ones: a user may change a file's hash and keep the version.

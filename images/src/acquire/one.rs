@@ -182,6 +182,7 @@ impl One<'_> {
             from: from.to_owned(),
             digest_checked: !known.is_empty() || listed.is_some(),
             signed_by,
+            is_packaged: false,
         })
     }
 }

@@ -60,6 +60,9 @@ pub enum ReleaseError {
     /// The image is built, not published.
     #[error("`{0}` is not published; build it with `lab images build`")]
     NotPublished(String),
+    /// The image is in a package, whose versions apt resolves.
+    #[error("`{0}` is in a Debian package; its releases are the channels")]
+    Packaged(String),
     /// Only the catalog's version exists.
     #[error("version not found: {asked} of `{name}` (only {known} exists)")]
     OneVersion {
@@ -118,6 +121,7 @@ pub fn plan(wanted: &Wanted) -> Result<Plan, ReleaseError> {
                 })
                 .collect(),
         })),
+        Source::Package(_) => Err(ReleaseError::Packaged(entry.name.clone())),
         Source::Built => Err(ReleaseError::NotPublished(entry.name.clone())),
     }
 }
@@ -130,6 +134,7 @@ pub fn read(wanted: &Wanted, url: &str, text: &str) -> Result<Release, ReleaseEr
     match &wanted.entry.source {
         Source::Directory(source) => directory::read(wanted, source, url, text),
         Source::Stream(source) => stream::read(wanted, source, url, text),
+        Source::Package(_) => Err(ReleaseError::Packaged(wanted.entry.name.clone())),
         Source::Files(_) | Source::Built => {
             Err(ReleaseError::NotPublished(wanted.entry.name.clone()))
         }

@@ -58,6 +58,9 @@ pub struct StoredFile {
     pub digest_checked: bool,
     /// Signer of the file, if signed.
     pub signed_by: Option<SignedBy>,
+    /// True if the file is from a package that apt verified with Debian's keys.
+    #[serde(default)]
+    pub is_packaged: bool,
 }
 
 /// A signature that counted.

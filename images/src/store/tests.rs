@@ -28,6 +28,7 @@ fn put(store: &Store, version: &str, contents: [&str; 2], days: u32) -> Stored {
             from: "http://host/".into(),
             digest_checked: true,
             signed_by: None,
+            is_packaged: false,
         };
         files.push(Verified {
             file,

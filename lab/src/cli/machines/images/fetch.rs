@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
+use images::PackageError;
 use images::acquire::{AcquireError, Event, acquire};
 use images::fetch::Patience;
 use images::store::StoredFile;
@@ -54,6 +55,14 @@ fn code(error: &AcquireError) -> ExitCode {
         AcquireError::Release(_) | AcquireError::NoSuchVersion { .. } => ExitCode::InvalidInput,
         AcquireError::NotGood { .. } | AcquireError::NoDigest { .. } => ExitCode::Failed,
         AcquireError::Fetch(_) => ExitCode::SetUpFailed,
+        AcquireError::Package(error) => match error {
+            PackageError::NoApt | PackageError::NoKeyring => ExitCode::HostUnsupported,
+            PackageError::Lists { .. } | PackageError::Download { .. } => ExitCode::SetUpFailed,
+            PackageError::NotFound { .. } | PackageError::NoVersion { .. } => {
+                ExitCode::InvalidInput
+            }
+            PackageError::Unpack { .. } | PackageError::NoFile { .. } => ExitCode::Failed,
+        },
         AcquireError::File { .. } | AcquireError::Store(_) | AcquireError::Image(_) => {
             ExitCode::Internal
         }
@@ -80,6 +89,7 @@ impl Show {
     fn take(&mut self, event: &Event<'_>) {
         match *event {
             Event::Waiting => self.say("Waiting: another process uses the image cache."),
+            Event::Package(name) => self.say(&format!("Package {name}.")),
             Event::Version(version) => self.say(&format!("Version {version}.")),
             Event::Bytes { name, have, total } => {
                 self.files.insert(name.to_owned(), (have, total));
@@ -142,6 +152,9 @@ pub(super) fn good(file: &StoredFile) -> String {
             ""
         };
         by.push(format!("signed by {}{expired}", signed.fingerprint));
+    }
+    if file.is_packaged {
+        by.push("package verified by apt with Debian's keys".into());
     }
     if file.digest_checked {
         by.push("published hash matches".into());
