@@ -100,6 +100,7 @@ fn urls(booted: &Booted) -> impl Iterator<Item = &str> {
         .map(|value| value.trim_matches('"'))
         .chain(files)
         .filter(|text| url(text).is_some_and(|url| is_of_service(url.path)))
+        .chain(booted.seed.iter().map(|seed| seed.url.as_str()))
 }
 
 /// Finds out where the service of these machines is.
@@ -199,7 +200,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::plan::Document;
+    use crate::plan::{Document, PlannedSeed};
 
     fn machine(name: &str, kernel: &str, command_line: &str) -> MachinePlan {
         MachinePlan {
@@ -219,6 +220,7 @@ mod tests {
                     text: Arc::from(""),
                 },
                 configs: Vec::new(),
+                seed: None,
             }),
             unmet: Vec::new(),
         }
@@ -256,6 +258,19 @@ mod tests {
             })
         );
         assert_eq!(site(&[machine("a", "/assets/k", "")]), Ok(Site::default()));
+    }
+
+    #[test]
+    fn a_site_is_where_its_seeds_are() {
+        let mut seeded = machine("a", "/assets/k", "");
+        seeded.outcome.as_mut().unwrap().seed = Some(PlannedSeed {
+            option: String::new(),
+            url: "http://10.0.0.7:8080/nocloud/uuid=1/".into(),
+            files: Vec::new(),
+        });
+        let found = site(&[seeded]).unwrap();
+        assert_eq!(found.address, Some(Ipv4Addr::new(10, 0, 0, 7)));
+        assert_eq!(found.port, Some(8080));
     }
 
     #[test]

@@ -76,8 +76,16 @@ fn machines(catalog: &DataDir) -> Inventory {
     inventory
 }
 
-/// Asks the server everything that is planned for a directory. How many answers of each status there were.
-async fn compare(directory: &Path, list: Option<&Path>) -> (usize, usize) {
+/// Numbers of compared answers.
+struct Answers {
+    served: usize,
+    refused: usize,
+    /// Those to requests for files of NoCloud seeds.
+    seed_files: usize,
+}
+
+/// Asks the server everything that is planned for a directory.
+async fn compare(directory: &Path, list: Option<&Path>) -> Answers {
     let (catalog, _) = DataDir::open(Source::of(directory), None).unwrap();
     let inventory = match list {
         Some(list) => read::read(list).unwrap(),
@@ -89,7 +97,7 @@ async fn compare(directory: &Path, list: Option<&Path>) -> (usize, usize) {
         assert!(failing.is_empty(), "{}: {failing:?}", list.display());
     }
     let address = serve(catalog);
-    let (mut served_count, mut refused_count) = (0, 0);
+    let (mut served_count, mut refused_count, mut seed_count) = (0, 0, 0);
     for machine in &planned.machines {
         let mut wanted: Vec<(&str, (u16, String))> = Vec::new();
         match &machine.outcome {
@@ -103,6 +111,14 @@ async fn compare(directory: &Path, list: Option<&Path>) -> (usize, usize) {
                         Err(refusal) => refused(&refusal.reason),
                     };
                     wanted.push((&config.request, answer));
+                }
+                for planned in booted.seed.iter().flat_map(|seed| &seed.files) {
+                    let answer = match &planned.served {
+                        Ok(document) => served(document),
+                        Err(refusal) => refused(&refusal.reason),
+                    };
+                    seed_count += 1;
+                    wanted.push((&planned.request, answer));
                 }
             }
         }
@@ -121,7 +137,11 @@ async fn compare(directory: &Path, list: Option<&Path>) -> (usize, usize) {
             );
         }
     }
-    (served_count, refused_count)
+    Answers {
+        served: served_count,
+        refused: refused_count,
+        seed_files: seed_count,
+    }
 }
 
 #[tokio::test]
@@ -138,10 +158,11 @@ async fn every_planned_byte_is_what_the_server_serves() {
         scenarios.len() >= 4 && racks.len() >= 6,
         "{scenarios:?} {racks:?}"
     );
-    let (mut served, mut refused) = (0, 0);
-    let mut count = |(more_served, more_refused)| {
-        served += more_served;
-        refused += more_refused;
+    let (mut served, mut refused, mut seed_files) = (0, 0, 0);
+    let mut count = |more: Answers| {
+        served += more.served;
+        refused += more.refused;
+        seed_files += more.seed_files;
     };
     for rack in ["bootcfg-rack", "matchbox-rack"] {
         count(compare(&recorded.join(rack), None).await);
@@ -159,8 +180,8 @@ async fn every_planned_byte_is_what_the_server_serves() {
         count(compare(&folder.join("data"), None).await);
     }
     assert!(
-        served >= 100 && refused >= 5,
-        "{served} served, {refused} refused"
+        served >= 100 && refused >= 5 && seed_files >= 32,
+        "{served} served, {refused} refused, {seed_files} files of seeds"
     );
 }
 

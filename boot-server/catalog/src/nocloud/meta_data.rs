@@ -1,8 +1,9 @@
-//! A machine's meta-data: its group's metadata, with the names that cloud-init needs.
+//! A machine's meta-data: its group's metadata, with the names that cloud-init needs; and a seed's file by its request.
 
-use go_template::Value;
+use go_template::{Budget, Value};
 use serde_json::{Map, Number};
 
+use super::request::SeedRequest;
 use super::seed::SeedFile;
 use crate::Labels;
 use crate::matching::Group;
@@ -12,6 +13,21 @@ use crate::snapshot::{Refusal, ServedConfig, Snapshot};
 const IDENTITY: [&str; 3] = ["uuid", "serial", "mac"];
 
 impl Snapshot {
+    /// Returns the requested file of a machine's seed; user-data is rendered within the default budget.
+    ///
+    /// # Errors
+    /// No group matches; for user-data, the first problem from the group to the rendered text.
+    pub fn seed_file(&self, request: &SeedRequest) -> Result<ServedConfig, Refusal> {
+        let labels = Labels::from_query(&request.query);
+        match request.file {
+            SeedFile::UserData => self.user_data(&labels, &request.query, Budget::default()),
+            SeedFile::MetaData => self.meta_data(&labels),
+            file @ (SeedFile::VendorData | SeedFile::NetworkConfig) => {
+                self.empty_seed_file(&labels, file)
+            }
+        }
+    }
+
     /// Returns a machine's meta-data as JSON, which is also YAML: the group's metadata, over it `instance-id` (the
     /// machine's UUID, serial number or MAC, else the group's name) and `local-hostname` (the metadata's or the label
     /// `hostname`), unless the metadata has them.

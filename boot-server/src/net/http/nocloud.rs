@@ -30,13 +30,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, uri: Uri) -> Answer {
             .rendered(Folder::Cloud, request.query, render, serve)
             .await;
     }
-    let labels = Labels::from_query(&request.query);
-    let snapshot = app.catalog.snapshot();
-    let served = match request.file {
-        SeedFile::MetaData => snapshot.meta_data(&labels),
-        file => snapshot.empty_seed_file(&labels, file),
-    };
-    match served {
+    match app.catalog.snapshot().seed_file(&request) {
         Ok(served) => Answer::rendered(TEXT, raw_text::to_bytes(served.text), served.file)
             .group(served.group, served.selectors),
         Err(refusal) => Answer::refused(&refusal),

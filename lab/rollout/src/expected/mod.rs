@@ -81,6 +81,11 @@ impl ExpectedState {
                 )),
             }
         }
+        if let Some(seed) = &booted.seed {
+            expected
+                .unproven
+                .push(format!("the effects of its NoCloud seed ({})", seed.url));
+        }
         // Last, as it is applied.
         let cloud = booted.config(Folder::Cloud);
         if let Some(config) = cloud.filter(|config| config.asked == Asked::ByKernelOption)

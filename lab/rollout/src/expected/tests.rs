@@ -34,6 +34,7 @@ fn booted(command_line: &str, configs: Vec<Config>) -> Booted {
             text: Arc::from(""),
         },
         configs,
+        seed: None,
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use boot_server_catalog::snapshot::Folder;
+use boot_server_catalog::nocloud::SeedFile;
+use boot_server_catalog::snapshot::{Folder, Refusal};
 use similar::TextDiff;
 
 use super::redact::redact;
-use super::{Booted, Config, Document, MachinePlan, Plan, folder_word};
+use super::{Booted, Document, MachinePlan, Plan, folder_word};
 
 /// Kind of change for a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +101,11 @@ fn gets(machine: &MachinePlan) -> Option<Vec<(&'static str, Option<&str>)>> {
             served.map(|document| &*document.text),
         )
     }));
+    let files = booted.seed.iter().flat_map(|seed| &seed.files);
+    texts.extend(files.map(|planned| {
+        let served = planned.served.as_ref().ok();
+        (planned.file.name(), served.map(|document| &*document.text))
+    }));
     Some(texts)
 }
 
@@ -174,6 +180,9 @@ impl Changes {
     }
 }
 
+/// Served document, or the reason of a 404.
+type Served = Result<Document, Refusal>;
+
 /// An old and a new text.
 type Pair = (Arc<str>, Arc<str>);
 
@@ -242,22 +251,36 @@ impl Differ {
             change.diffs.push(diff);
         }
         for folder in Folder::ALL {
-            self.config(folder, was.config(folder), is.config(folder), &mut change);
+            let served = |booted: &Booted| booted.config(folder).map(|it| it.served.clone());
+            let pair = (served(was), served(is));
+            self.document(folder_word(folder), pair, &mut change);
+        }
+        for file in SeedFile::ALL {
+            let served = |booted: &Booted| {
+                let planned = booted.seed.as_ref()?.file(file)?;
+                Some(planned.served.clone())
+            };
+            let pair = (served(was), served(is));
+            self.document(file.name(), pair, &mut change);
         }
         change
     }
 
-    fn config(
+    fn document(
         &mut self,
-        folder: Folder,
-        was: Option<&Config>,
-        is: Option<&Config>,
+        what: &'static str,
+        (was, is): (Option<Served>, Option<Served>),
         change: &mut Change,
     ) {
-        let what = folder_word(folder);
-        let served = |config: Option<&Config>| config.and_then(|config| config.served.clone().ok());
-        let name = |document: &Document| document.file.clone().unwrap_or_default();
-        match (served(was), served(is)) {
+        let name = |document: &Document| match &document.file {
+            Some(file) => file.clone(),
+            None => what.to_owned(),
+        };
+        let refusal = is
+            .as_ref()
+            .and_then(|served| served.as_ref().err())
+            .cloned();
+        match (was.and_then(Result::ok), is.and_then(Result::ok)) {
             (None, None) => {}
             (Some(was), Some(is)) if was.text == is.text => {
                 if was.file != is.file {
@@ -275,9 +298,9 @@ impl Differ {
             (Some(was), None) => {
                 change.fate = Fate::Changes;
                 change.loses_config = true;
-                let reason = match is.map(|config| &config.served) {
-                    Some(Err(refusal)) => refusal.reason.as_str(),
-                    _ => "the machine neither requests one nor has one",
+                let reason = match &refusal {
+                    Some(refusal) => refusal.reason.as_str(),
+                    None => "the machine neither requests one nor has one",
                 };
                 let fact = format!("{what}: no more `{}`: {reason}", name(&was));
                 change.facts.push(fact);

@@ -11,7 +11,7 @@ use boot_server_catalog::snapshot::{Layout, Refusal, Snapshot};
 use boot_server_proto::pixiecore::{BootSpec, Link};
 
 use super::client_requests::{ClientRequests, Known, Settings};
-use super::{Asked, Booted, Config, Document, MachinePlan, Refused, TranslatedFrom, Unmet};
+use super::{Asked, Booted, Config, Document, MachinePlan, Refused, TranslatedFrom, Unmet, seed};
 use crate::inventory::Machine;
 
 /// The folders of configs and their endpoints.
@@ -67,6 +67,13 @@ fn booted(
         .flatten();
     let own = || options(&script, &boot.kernel).to_owned();
     let command_line = Settings(machine).expand(&by_pixiecore.unwrap_or_else(own));
+    let seed = seed::plan(snapshot, machine, &command_line);
+    let mut configs = configs(snapshot, group, &command_line, query, checked);
+    if seed.is_some() {
+        // The seed has the same file as user-data.
+        let is_unasked = |config: &Config| config.asked == Asked::ByNothing;
+        configs.retain(|config| config.folder != Folder::Cloud || !is_unasked(config));
+    }
     Ok(Booted {
         by: by.join("+"),
         why: explain::why(group, &matching),
@@ -74,7 +81,8 @@ fn booted(
         group: group.name.to_string(),
         kernel: boot.kernel.clone(),
         initrd: boot.initrd.clone(),
-        configs: configs(snapshot, group, &command_line, query, checked),
+        configs,
+        seed,
         command_line,
         script: Document {
             request: format!("/ipxe?{query}"),
@@ -183,20 +191,28 @@ fn asked_query<'a>(command_line: &'a str, folder: Folder, endpoint: &str) -> Opt
 
 /// Returns the query of a URL whose path is this endpoint; none for other URLs.
 fn query_of<'a>(url: &'a str, endpoint: &str) -> Option<&'a str> {
+    let (path, query) = target_of(url)?;
+    (path == endpoint).then_some(query)
+}
+
+/// Returns path and query of a web server's URL; the query is empty without one.
+pub(super) fn target_of(url: &str) -> Option<(&str, &str)> {
     let (_, rest) = url
         .split_once("://")
         .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
     let path_and_query = rest.get(rest.find('/')?..)?;
     let path_and_query = path_and_query.split('#').next().unwrap_or_default();
-    let (path, query) = path_and_query
-        .split_once('?')
-        .unwrap_or((path_and_query, ""));
-    (path == endpoint).then_some(query)
+    let parts = path_and_query.split_once('?');
+    Some(parts.unwrap_or((path_and_query, "")))
 }
 
 fn unmet(layout: Layout, machine: &Machine, booted: &Booted) -> Vec<Unmet> {
     let file = |folder: Folder| {
-        let document = booted.config(folder)?.served.as_ref().ok()?;
+        let document = match (booted.config(folder), folder) {
+            (Some(config), _) => config.served.as_ref().ok()?,
+            (None, Folder::Cloud) => booted.user_data()?.served.as_ref().ok()?,
+            (None, Folder::Ignition | Folder::Generic) => return None,
+        };
         let file = document.file.as_deref()?;
         Some(
             file.trim_start_matches(folder.name())

@@ -9,6 +9,7 @@
 //! machine   one machine's plan
 //! change    two plans compared
 //! redact    hides secrets in published text
+//! seed      the NoCloud seed of a machine's cloud-init
 //! report/   table, Markdown, JSON, one machine whole
 //! ```
 
@@ -18,11 +19,13 @@ mod machine;
 pub mod redact;
 pub mod report;
 pub mod revision;
+mod seed;
 
 use std::sync::Arc;
 
 use boot_server_catalog::checked::Checked;
 use boot_server_catalog::ignition::ConfigLanguage;
+use boot_server_catalog::nocloud::SeedFile;
 use boot_server_catalog::snapshot::{Folder, Layout, Refusal, Snapshot};
 use sha2::{Digest, Sha256};
 
@@ -30,6 +33,7 @@ use crate::inventory::Inventory;
 
 pub use change::changed;
 pub use client_requests::{ClientRequests, Known};
+pub use seed::{PlannedSeed, PlannedSeedFile};
 
 /// From this many machines on it is worth a thread for each processor.
 const MANY: usize = 200;
@@ -83,6 +87,8 @@ pub struct Booted {
     pub script: Document,
     /// Configs: cloud-config, Ignition, generic.
     pub configs: Vec<Config>,
+    /// NoCloud seed of cloud-init, if a kernel option names one of this server.
+    pub seed: Option<PlannedSeed>,
 }
 
 /// Reason that a machine boots nothing.
@@ -191,6 +197,10 @@ impl MachinePlan {
                         problems.push(format!("requests its {what} and gets none: {reason}"));
                     }
                 }
+                let refused = booted.seed.as_ref().and_then(PlannedSeed::refused);
+                problems.extend(refused.map(|(file, reason)| {
+                    format!("requests {file} of its NoCloud seed and gets none: {reason}")
+                }));
             }
         }
         problems.extend(self.unmet.iter().map(ToString::to_string));
@@ -203,6 +213,12 @@ impl Booted {
     #[must_use]
     pub fn config(&self, folder: Folder) -> Option<&Config> {
         self.configs.iter().find(|config| config.folder == folder)
+    }
+
+    /// Returns the user-data of the NoCloud seed.
+    #[must_use]
+    pub fn user_data(&self) -> Option<&PlannedSeedFile> {
+        self.seed.as_ref()?.file(SeedFile::UserData)
     }
 }
 

@@ -5,6 +5,7 @@
 //! | [`rule`] | the rules: id, level, family |
 //! | [`tree`] | YAML and JSON with places |
 //! | `structure`, `matching`, `boot`, [`cloud_config`], `ignition`, `templates`, `secrets` | a family each |
+//! | `cloud_init` | user-data of NoCloud seeds |
 //! | `programs`, `secure_boot` | EFI programs, and what Secure Boot of the machines makes of them |
 //! | [`report`] | what was found: for people, as JSON, as SARIF, for GitHub |
 //!
@@ -13,6 +14,7 @@
 
 mod boot;
 pub mod cloud_config;
+mod cloud_init;
 mod context;
 mod finding;
 mod ignition;

@@ -13,7 +13,7 @@ use boot_server_catalog::template::{ConfigText, MissingKey, Why, format_mistake}
 use super::context::{Context, Subject, named};
 use super::finding::{Findings, Source};
 use super::tree::At;
-use super::{cloud_config, ignition};
+use super::{cloud_config, cloud_init, ignition};
 
 /// A config of Ignition 3 that our own rules have nothing against.
 pub(super) struct CleanIgnition {
@@ -45,6 +45,7 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Findings) -> Vec<Clean
             file,
             text,
             source,
+            readers: Readers::of(context, folder, file),
         };
         let users = users.get(&(folder, &**file)).map_or(&[][..], |users| users);
         clean.extend(config.check(users, findings));
@@ -59,6 +60,32 @@ struct Config<'a> {
     file: &'a Arc<str>,
     text: &'a ConfigText,
     source: Source,
+    readers: Readers,
+}
+
+/// Programs that read a file of `cloud/`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Readers {
+    /// Some profile names the file and a NoCloud seed.
+    cloud_init: bool,
+    /// Some profile names the file and no seed.
+    coreos_cloudinit: bool,
+}
+
+impl Readers {
+    fn of(context: &Context<'_>, folder: Folder, file: &str) -> Readers {
+        let mut readers = Readers::default();
+        for profile in context.snapshot.profiles() {
+            if folder == Folder::Cloud && folder.file(profile).is_some_and(|named| **named == *file)
+            {
+                match profile.seed() {
+                    Some(_) => readers.cloud_init = true,
+                    None => readers.coreos_cloudinit = true,
+                }
+            }
+        }
+        readers
+    }
 }
 
 impl Config<'_> {
@@ -141,7 +168,14 @@ impl Config<'_> {
     fn look(&self, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) -> Looked {
         let mut looked = Looked::default();
         match self.folder {
-            Folder::Cloud => cloud_config::check(&self.source, text, place, "", findings),
+            Folder::Cloud => {
+                if self.readers.cloud_init {
+                    cloud_init::check(&self.source, text, place, findings);
+                }
+                if self.readers.coreos_cloudinit {
+                    cloud_config::check(&self.source, text, place, "", findings);
+                }
+            }
             Folder::Ignition => {
                 if let Some(language) = self.translated_from(text) {
                     looked = self.translated(text, language, place, findings);

@@ -83,4 +83,8 @@ fn write_assets(folder: &Path) {
     fs::create_dir_all(folder.join(KERNEL).parent().unwrap()).unwrap();
     fs::write(folder.join(KERNEL), asset("bzimage")).unwrap();
     fs::write(folder.join(INITRD), asset("gzip")).unwrap();
+    let debian = folder.join("debian-cloud-init");
+    fs::create_dir_all(&debian).unwrap();
+    fs::write(debian.join("vmlinuz"), asset("bzimage")).unwrap();
+    fs::write(debian.join("initrd"), asset("gzip")).unwrap();
 }

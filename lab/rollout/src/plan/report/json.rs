@@ -1,11 +1,13 @@
 //! A plan as JSON, for programs. Keys stay; new ones may be added. `version` is 1.
 
+use std::collections::BTreeMap;
+
 use boot_server_catalog::ignition::ConfigLanguage;
 use boot_server_catalog::snapshot::{Folder, Refusal};
 use serde::Serialize;
 
 use crate::plan::change::{Change, Changes, Fate};
-use crate::plan::{Asked, Document, MachinePlan, Plan, sha256};
+use crate::plan::{Asked, Document, MachinePlan, Plan, PlannedSeed, sha256};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -41,7 +43,18 @@ struct Machine<'a> {
     ignition: Option<Served<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     generic: Option<Served<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<Seed<'a>>,
     problems: Vec<String>,
+}
+
+/// NoCloud seed of cloud-init.
+#[derive(Serialize)]
+struct Seed<'a> {
+    option: &'a str,
+    url: &'a str,
+    /// By the names that cloud-init appends to the URL.
+    files: BTreeMap<&'static str, Served<'a>>,
 }
 
 #[derive(Serialize)]
@@ -175,7 +188,28 @@ fn machine(machine: &MachinePlan, texts: Texts) -> Machine<'_> {
         cloud_config: config(Folder::Cloud),
         ignition: config(Folder::Ignition),
         generic: config(Folder::Generic),
+        seed: booted
+            .and_then(|booted| booted.seed.as_ref())
+            .map(|planned| seed(planned, texts)),
         problems: machine.problems(),
+    }
+}
+
+fn seed(seed: &PlannedSeed, texts: Texts) -> Seed<'_> {
+    let files = seed.files.iter().map(|planned| {
+        let served = match &planned.served {
+            Ok(document) => served(document, None, true, texts),
+            Err(Refusal { reason, .. }) => Served::Refused {
+                error: reason,
+                asked_for: true,
+            },
+        };
+        (planned.file.name(), served)
+    });
+    Seed {
+        option: &seed.option,
+        url: &seed.url,
+        files: files.collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use boot_server_catalog::snapshot::Folder;
 
 use super::changes::{fate, names, summary};
-use super::{by, cell, machines, short_hash};
+use super::{by, cell, cloud_cell, machines, short_hash};
 use crate::plan::Plan;
 use crate::plan::change::{ChangeSet, Changes};
 
@@ -95,7 +95,7 @@ fn table(plan: &Plan, page: &mut Page) {
                 inline(by(booted)),
                 inline(&booted.profile),
                 short_hash(&booted.script),
-                inline(&cell(booted.config(Folder::Cloud))),
+                inline(&cloud_cell(booted)),
                 inline(&cell(booted.config(Folder::Ignition))),
             ],
             Err(refused) => {

@@ -11,6 +11,7 @@ pub use show::render as show;
 pub use table::render as table;
 
 use boot_server_catalog::ignition::version_of;
+use boot_server_catalog::snapshot::Folder;
 use console::Style;
 
 use super::{Asked, Booted, Config, Document};
@@ -63,6 +64,23 @@ fn short_hash(document: &Document) -> String {
     document.sha256().chars().take(8).collect()
 }
 
+/// Renders a machine's cloud-config in a cell, or the user-data of its NoCloud seed.
+fn cloud_cell(booted: &Booted) -> String {
+    match (booted.config(Folder::Cloud), booted.user_data()) {
+        (None, Some(planned)) => match &planned.served {
+            Err(_) => "404".to_owned(),
+            Ok(document) => format!("{} {}", file_name(document), short_hash(document)),
+        },
+        (config, _) => cell(config),
+    }
+}
+
+/// Returns the name of a document's file in its folder.
+fn file_name(document: &Document) -> &str {
+    let file = document.file.as_deref().unwrap_or_default();
+    file.split_once('/').map_or(file, |(_, name)| name)
+}
+
 /// Renders a config in a cell: its file and hash, or the reason that it is missing.
 fn cell(config: Option<&Config>) -> String {
     let Some(config) = config else {
@@ -71,8 +89,7 @@ fn cell(config: Option<&Config>) -> String {
     match (&config.served, &config.asked) {
         (Err(_), _) => "404".to_owned(),
         (Ok(document), asked) => {
-            let file = document.file.as_deref().unwrap_or_default();
-            let name = file.split_once('/').map_or(file, |(_, name)| name);
+            let name = file_name(document);
             let unasked = match asked {
                 Asked::ByKernelOption => "",
                 Asked::ByNothing => " (not asked for)",

@@ -38,6 +38,9 @@ pub fn render(plan: &Plan, machine: &MachinePlan, colour: Colour) -> String {
     if !booted.command_line.is_empty() {
         let _ = writeln!(text, "  command line {}", booted.command_line);
     }
+    if let Some(seed) = &booted.seed {
+        let _ = writeln!(text, "  seed         {}", seed.url);
+    }
     for problem in machine.problems() {
         let _ = writeln!(text, "  {}", colour.bad(&problem));
     }
@@ -68,6 +71,18 @@ pub fn render(plan: &Plan, machine: &MachinePlan, colour: Colour) -> String {
             Err(reason) => {
                 let none = format!("no {what}{asked}: {reason}");
                 let _ = writeln!(text, "\n{}", colour.bad(&none));
+            }
+        }
+    }
+    if let Some(seed) = &booted.seed {
+        for planned in &seed.files {
+            let what = format!("{} (NoCloud seed)", planned.file);
+            match &planned.served {
+                Ok(served) => document(&what, "", served, colour, &mut text),
+                Err(reason) => {
+                    let none = format!("no {what}: {reason}");
+                    let _ = writeln!(text, "\n{}", colour.bad(&none));
+                }
             }
         }
     }

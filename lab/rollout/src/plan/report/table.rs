@@ -6,7 +6,7 @@ use std::fmt::Write;
 use boot_server_catalog::snapshot::Folder;
 use console::measure_text_width;
 
-use super::{Colour, by, cell, counted, machines, short_hash};
+use super::{Colour, by, cell, cloud_cell, counted, machines, short_hash};
 use crate::plan::Plan;
 
 /// Renders a plan.
@@ -30,7 +30,7 @@ pub fn render(plan: &Plan, colour: Colour) -> String {
                 by(booted).to_owned(),
                 booted.profile.clone(),
                 short_hash(&booted.script),
-                cell(booted.config(Folder::Cloud)),
+                cloud_cell(booted),
                 cell(booted.config(Folder::Ignition)),
             ],
             Err(refused) => {

@@ -43,6 +43,79 @@ fn a_machine_is_shown_whole() {
     insta::assert_snapshot!(shown.join("\n=====\n"));
 }
 
+/// Machines of the example with seeds.
+fn seeds() -> Plan {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/rollout/cloud-init");
+    let listed = crate::inventory::read::read(&folder.join("machines.toml")).unwrap();
+    plan(&snapshot(&folder.join("data")), &listed)
+}
+
+#[test]
+fn seed_of_a_machine_is_shown_whole_and_in_the_table() {
+    let plan = seeds();
+    let store = plan.machine("store1").unwrap();
+    let shown = [table(&plan, Colour::Off), show(&plan, store, Colour::Off)];
+    insta::assert_snapshot!(shown.join("\n=====\n"));
+    let json: serde_json::Value =
+        serde_json::from_str(&json::render_one(&plan, store).unwrap()).unwrap();
+    let seed = &json["machines"][0]["seed"];
+    assert_eq!(
+        seed["url"],
+        "http://192.168.97.1:8080/nocloud/serial=STORE-0001/"
+    );
+    assert_eq!(
+        seed["option"],
+        "ds=nocloud-net;s=http://192.168.97.1:8080/nocloud/serial=STORE-0001/"
+    );
+    let user_data = &seed["files"]["user-data"];
+    assert_eq!(user_data["file"], "cloud/store.yaml");
+    assert_eq!(user_data["request"], "/nocloud/serial=STORE-0001/user-data");
+    assert_eq!(seed["files"].as_object().unwrap().len(), 4);
+}
+
+#[test]
+fn changed_seed_is_a_change_of_its_file() {
+    let old = seeds();
+    let mut new = seeds();
+    let seed = new.machines[0]
+        .outcome
+        .as_mut()
+        .unwrap()
+        .seed
+        .as_mut()
+        .unwrap();
+    seed.files[0].served.as_mut().unwrap().text = "{}\n".into();
+    let told = compare(&old, &new);
+    assert_eq!(told.sets.len(), 1);
+    let diffs: Vec<&str> = told.sets[0]
+        .change
+        .diffs
+        .iter()
+        .map(|diff| diff.what)
+        .collect();
+    assert_eq!(
+        (told.sets[0].change.fate, diffs),
+        (Fate::Changes, vec!["meta-data"])
+    );
+    let seed = new.machines[0]
+        .outcome
+        .as_mut()
+        .unwrap()
+        .seed
+        .as_mut()
+        .unwrap();
+    seed.files[1].served = Err(boot_server_catalog::snapshot::Refusal::without_group(
+        "none",
+    ));
+    let told = compare(&old, &new);
+    assert!(told.sets[0].change.loses_config);
+    assert_eq!(
+        told.sets[0].change.facts,
+        ["user-data: no more `cloud/store.yaml`: none"]
+    );
+}
+
 #[test]
 fn changes_are_told_with_those_that_stop_first() {
     let (old, new) = before_and_after();

@@ -178,7 +178,8 @@ impl Booted<'_> {
             (None, _) if !elsewhere => self.never_asked(Folder::Ignition, findings),
             _ => {}
         }
-        if self.url(Folder::Cloud).is_none() {
+        // The user-data of a seed is the same file.
+        if self.url(Folder::Cloud).is_none() && self.profile.seed().is_none() {
             self.never_asked(Folder::Cloud, findings);
         }
     }
