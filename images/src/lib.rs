@@ -1,14 +1,15 @@
-//! Bootable images: their names and files, download and verification, and the build of the stand-in.
+//! Bootable images: their names and files, download and verification, and the build of those that are made here.
 //!
 //! `catalog ← release ← (fetch, verify, store) ← acquire`: `catalog` has the images, `release` resolves what
 //! is published of one (pure), `fetch` downloads bytes, `verify` judges them, `store` keeps verified files,
 //! and `acquire` does all of it for one image. `family` translates boot options.
 //!
-//! `stand_in` has the components of the stand-in and decides when it must be rebuilt; `recipe` holds its
+//! `built` has the components of the images that are built here and decides when one must be rebuilt; `recipe` holds their
 //! scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs. `package` fetches a package
 //! of a Debian release, and `packages` has boot programs of these.
 
 pub mod acquire;
+pub mod built;
 pub mod cache;
 pub mod fetch;
 mod package;
@@ -16,7 +17,6 @@ pub mod packages;
 mod recipe;
 pub mod release;
 mod run;
-pub mod stand_in;
 pub mod store;
 pub mod verify;
 
@@ -26,10 +26,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use built::BuiltImage;
 pub use image_catalog as catalog;
 pub use image_catalog::{INITRD_FILE, KERNEL_FILE, family};
 pub use package::PackageError;
-pub use stand_in::StandIn;
 
 /// Name of the file that says what an image is.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -109,8 +109,10 @@ pub fn built_in(folder: &Path) -> Vec<Image> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageKind {
-    /// Built here from the distribution's packages.
+    /// Built here from the distribution's packages; boots like CoreOS.
     StandIn,
+    /// Built here from Debian's packages, with Debian's own cloud-init.
+    DebianCloudInit,
 }
 
 /// Identity and components of an image.
@@ -151,11 +153,21 @@ pub enum ImageError {
         #[source]
         source: std::io::Error,
     },
-    /// The host's release is not one from which the stand-in can be built.
+    /// The host's release is not one from which images can be built.
     #[error(
-        "unsupported distribution {0:?} in /etc/os-release: the stand-in is built from Debian or Ubuntu packages"
+        "unsupported distribution {0:?} in /etc/os-release: images are built from Debian or Ubuntu packages"
     )]
     Host(String),
+    /// The image is Debian's, and the host's packages are not.
+    #[error(
+        "unsupported distribution {distribution:?} in /etc/os-release: `{image}` is built from Debian packages"
+    )]
+    NotDebian {
+        /// Name of the image.
+        image: &'static str,
+        /// Distribution of this host.
+        distribution: String,
+    },
     /// A program could not be started.
     #[error("cannot run {program}: {source}")]
     Program {
@@ -169,7 +181,7 @@ pub enum ImageError {
     #[error("cannot {step}: the script ended with {status}; last lines of {log}:\n{tail}")]
     Step {
         /// Build step that failed.
-        step: &'static str,
+        step: String,
         /// Exit status of the step.
         status: std::process::ExitStatus,
         /// Last lines of the log.

@@ -200,7 +200,7 @@ mod tests {
         };
         let said = |code: i32| {
             let step = ImageError::Step {
-                step: "fetch a package",
+                step: "fetch a package".into(),
                 status: std::process::ExitStatus::from_raw(code << 8),
                 tail: "Err:1 x\nE: Failed to fetch x\nE: Some".into(),
                 log: "/c/log".into(),

@@ -17,7 +17,7 @@ const TAIL_LINES: usize = 20;
 /// # Errors
 /// [`ImageError::Program`], [`ImageError::File`] for the log, [`ImageError::Step`] when it fails.
 pub(crate) fn script(
-    step: &'static str,
+    step: &str,
     script: &Path,
     arguments: &[&OsStr],
     log: &Path,
@@ -61,7 +61,7 @@ pub(crate) fn script(
     }
     let tail = Vec::from(tail).join("\n");
     Err(ImageError::Step {
-        step,
+        step: step.to_owned(),
         status,
         tail,
         log: log.to_owned(),

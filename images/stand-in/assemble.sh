@@ -2,13 +2,13 @@
 # Second level of the stand-in: first level's root + our files + the guest agent → kernel and
 # initrd. Needs neither the network nor any privilege.
 #
-# usage: assemble.sh RECIPE_DIR BASE_TAR AGENT VERSION OUT_DIR
+# usage: assemble.sh RECIPE_DIR BASE_TAR VERSION OUT_DIR AGENT
 set -eu
 recipe=$1
 base=$2
-agent=$3
-version=$4
-out=$5
+version=$3
+out=$4
+agent=$5
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/stand-in-assemble.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -158,8 +158,7 @@ mksquashfs "$root/usr" "$work/initramfs/usr.squashfs" -all-root -noappend -no-pr
 	-comp zstd -Xcompression-level 22 -b 256K -no-xattrs
 
 cd "$work/initramfs"
-mkdir -p bin dev proc sys run usr sysroot etc modules
-cp "$work/busybox" bin/busybox
+mkdir -p bin usr
 # What modprobe, which the kernel asks for file systems, and systemd-udevd are links to.
 ln -s ../usr/bin/kmod ../usr/bin/udevadm bin/
 for link in lib lib64 sbin; do ln -s usr/$link $link; done
@@ -167,12 +166,4 @@ install -m 0755 "$recipe/initramfs/init" init
 install -m 0755 "$recipe/initramfs/udhcpc" udhcpc
 install -m 0644 "$recipe/initramfs/kargs" kargs
 install -m 0755 "$recipe/initramfs/setfiles" bin/setfiles
-kernel_version=$(cat "$root/boot/version")
-while read -r module; do
-	cp "$root/usr/lib/modules/$kernel_version/$module" modules/
-	echo "${module##*/}"
-done <"$root/boot/modules" >modules/list
-find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible |
-	gzip -n -1 >"$out/coreos_production_pxe_image.cpio.gz"
-install -m 0644 "$root/boot/vmlinuz" "$out/coreos_production_pxe.vmlinuz"
+sh "$recipe/pack.sh" "$root" "$work/busybox" "$work/initramfs" "$out"

@@ -1,4 +1,4 @@
-//! Real builds of the stand-in. They take minutes and, the first time, the network: they run where
+//! Real builds of the stand-in and of Debian with cloud-init. They take minutes and, the first time, the network: they run where
 //! `BOOTLAB_TEST_BUILD` names a cache folder and `BOOTLAB_TEST_AGENT` a guest agent.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use images::stand_in::Release;
-use images::{Image, ImageKind, StandIn};
+use images::built::Release;
+use images::{BuiltImage, Image, ImageKind};
 
 /// Kernel and initrd together have to be below this, in bytes.
 const SIZE_LIMIT_BYTES: u64 = 64_000_000;
@@ -18,16 +18,16 @@ fn folder(key: &str) -> PathBuf {
     PathBuf::from(std::env::var_os(key).unwrap_or_else(|| panic!("{key} is not set")))
 }
 
-fn stand_in(cache: &Path) -> StandIn {
-    StandIn::new(
+fn stand_in(cache: &Path) -> BuiltImage {
+    BuiltImage::stand_in(
         cache,
         &folder("BOOTLAB_TEST_AGENT"),
         Release::of_this_host().unwrap(),
     )
 }
 
-fn build(stand_in: &StandIn) -> Image {
-    stand_in
+fn build(image: &BuiltImage) -> Image {
+    image
         .build(&mut |progress| eprintln!("{progress:?}"))
         .unwrap()
 }
@@ -49,6 +49,19 @@ fn a_real_build_gives_an_image_below_the_size_limit_and_is_not_repeated() {
         .build(&mut |progress| panic!("built twice: {progress:?}"))
         .unwrap();
     assert_eq!(again, image);
+}
+
+#[test]
+#[ignore = "builds an image: needs minutes, the network, a Debian host, and BOOTLAB_TEST_BUILD"]
+fn a_real_build_of_debians_image_has_its_cloud_init() {
+    let release = Release::of_this_host().unwrap();
+    let image = BuiltImage::debian_cloud_init(&folder("BOOTLAB_TEST_BUILD"), release);
+    let image = build(&image);
+    assert_eq!(image.manifest.kind, ImageKind::DebianCloudInit);
+    for package in ["systemd", "cloud-init", "openssh-server"] {
+        let packages = &image.manifest.packages;
+        assert!(packages.contains_key(package), "{packages:?}");
+    }
 }
 
 #[test]

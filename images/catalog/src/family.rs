@@ -3,7 +3,8 @@
 //!
 //! CoreOS: the origin documents (`coreos.autologin`, `coreos.first_boot`, `coreos.config.url`,
 //! `cloud-config-url`). Flatcar: <https://www.flatcar.org/docs/latest/migrating-from-coreos/>. Fedora CoreOS:
-//! "Running Fedora CoreOS directly from RAM" (coreos/fedora-coreos-docs, live-booting.adoc).
+//! "Running Fedora CoreOS directly from RAM" (coreos/fedora-coreos-docs, live-booting.adoc). cloud-init: its NoCloud data
+//! source takes its seed from `ds=nocloud-net;s=URL`, which no option of CoreOS can be translated to.
 
 use crate::{Family, Role};
 use crate::{INITRD_FILE, KERNEL_FILE};
@@ -76,6 +77,13 @@ pub fn spell(family: Family, option: &str) -> Spelled {
         ) => Spelled::Unsupported(
             "Debian's installer is configured by a preseed, not by CoreOS's options",
         ),
+        (Family::CloudInit, "coreos.autologin") => with("lab.autologin"),
+        (Family::CloudInit, "cloud-config-url") => Spelled::Unsupported(
+            "cloud-init loads a seed, not a coreos-cloudinit config: use `ds=nocloud-net;s=URL/`",
+        ),
+        (Family::CloudInit, "coreos.first_boot" | "coreos.config.url" | "coreos.oem.id") => {
+            Spelled::Unsupported("cloud-init does not read Ignition configs: use a NoCloud seed")
+        }
         _ => Spelled::As(option.to_owned()),
     }
 }
@@ -155,6 +163,20 @@ mod tests {
                 "coreos.live.rootfs_url=http://s/rootfs"
             ]
         );
+    }
+
+    #[test]
+    fn cloud_init_takes_neither_coreos_configs_nor_ignition() {
+        assert_eq!(
+            spell(Family::CloudInit, "coreos.autologin=ttyS0"),
+            Spelled::As("lab.autologin=ttyS0".into())
+        );
+        for option in &SPEC[2..] {
+            let spelled = spell(Family::CloudInit, option);
+            assert!(matches!(spelled, Spelled::Unsupported(_)), "{option}");
+        }
+        let seed = "ds=nocloud-net;s=http://s/nocloud/mac=${net0/mac:hexhyp}/";
+        assert_eq!(spell(Family::CloudInit, seed), Spelled::As(seed.to_owned()));
     }
 
     #[test]

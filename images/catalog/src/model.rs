@@ -21,16 +21,19 @@ pub enum Family {
     StandIn,
     /// Debian's installer, which is configured by a preseed.
     DebianInstaller,
+    /// Systems that cloud-init configures, such as Debian's.
+    CloudInit,
 }
 
 impl Family {
     /// All, by the names that a catalog has for them.
-    pub const NAMES: [(&'static str, Family); 5] = [
+    pub const NAMES: [(&'static str, Family); 6] = [
         ("coreos", Family::Coreos),
         ("flatcar", Family::Flatcar),
         ("fedora-coreos", Family::FedoraCoreos),
         ("stand-in", Family::StandIn),
         ("debian-installer", Family::DebianInstaller),
+        ("cloud-init", Family::CloudInit),
     ];
 
     /// Returns the name in a catalog.

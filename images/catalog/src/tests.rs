@@ -37,6 +37,7 @@ fn the_own_catalog_knows_every_published_channel() {
         ("stand-in", "stand-in"),
         ("debian-installer", "debian-installer:12"),
         ("debian-installer:13", "debian-installer:13"),
+        ("debian-cloud-init", "debian-cloud-init"),
     ] {
         assert_eq!(find(name).unwrap().label(), label);
     }

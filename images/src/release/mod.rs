@@ -58,7 +58,7 @@ pub enum ReleaseError {
     )]
     NeedsMirror(String),
     /// The image is built, not published.
-    #[error("`{0}` is not published; build it with `lab images build`")]
+    #[error("`{0}` is not published; build it with `lab images build {0}`")]
     NotPublished(String),
     /// The image is in a package, whose versions apt resolves.
     #[error("`{0}` is in a Debian package; its releases are the channels")]

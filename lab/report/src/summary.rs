@@ -232,6 +232,9 @@ impl RunSummary {
         let images: BTreeSet<&str> = booted.map(|unit| unit.image.as_str()).collect();
         for image in images {
             caveats.push(match image.split_once(':') {
+                None if image == Image::DEBIAN_CLOUD_INIT => "The machines booted Debian packages with their own \
+                    cloud-init, assembled on this host; not Debian's cloud image."
+                    .into(),
                 _ if !Image::names_stand_in(image) => format!("The machines booted {image}."),
                 Some((_, name)) => format!(
                     "The machines booted the stand-in image made from Debian packages, not CoreOS itself, under the \
@@ -425,6 +428,13 @@ mod tests {
         assert_eq!(
             named("flatcar:stable@1.0.0"),
             ["The machines booted flatcar:stable@1.0.0."]
+        );
+        assert_eq!(
+            named("debian-cloud-init"),
+            [
+                "The machines booted Debian packages with their own cloud-init, assembled on this host; not Debian's \
+                 cloud image."
+            ]
         );
         assert_eq!(
             named("stand-in:lookalike"),

@@ -209,7 +209,7 @@ pub(super) fn remedy_of(id: &str, host: &Host) -> String {
 
 /// True if the stand-in can be built on this host.
 pub(super) fn can_build(host: &Host) -> bool {
-    images::stand_in::Release::parse(&host.os_release).is_ok()
+    images::built::Release::parse(&host.os_release).is_ok()
 }
 
 use Group::{BootPrograms, Cells, Images, Machines};

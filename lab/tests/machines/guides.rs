@@ -234,6 +234,7 @@ fn every_document_with_commands_for_a_reader_is_run_or_named_here() {
         "boot-server-speed",
         "benchmarks",
         "ci",
+        "cloud-init",
         "faults",
         "images",
         "rollout",

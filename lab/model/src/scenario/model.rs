@@ -326,6 +326,8 @@ impl Default for Image {
 impl Image {
     /// Name of the locally built image that replaces CoreOS.
     pub const STAND_IN: &'static str = "stand-in";
+    /// Name of the locally built image that has Debian's cloud-init.
+    pub const DEBIAN_CLOUD_INIT: &'static str = "debian-cloud-init";
     /// File name of the kernel, as CoreOS publishes it.
     pub const KERNEL: &'static str = "coreos_production_pxe.vmlinuz";
     /// File name of the initrd, as CoreOS publishes it.

@@ -1,14 +1,14 @@
-//! Image of a run: taken from the cache; the stand-in is built if missing. Nothing is downloaded here, so that a
-//! run never waits for a publisher.
+//! Image of a run: taken from the cache; one that is made here is built if missing. Nothing published is downloaded, so
+//! that a run never waits for a publisher.
 
 use std::path::{Path, PathBuf};
 
-use images::catalog::{Architecture, Family, ImageName, Role};
+use images::catalog::{Architecture, Entry, Family, ImageName, Role};
 use images::store::{Hold, StoreError, Stored, Use};
 use lab_model::scenario::{Fit, Image};
 use lab_report::exit_code::ExitCode;
 
-use super::{Failure, build, cache, catalog, find, store, waiting};
+use super::{Failure, build, built_image, cache, catalog, find, store, waiting};
 use crate::cli::Folders;
 use crate::remote::GivenImage;
 
@@ -49,6 +49,17 @@ fn stand_in_fit() -> Fit {
     }
 }
 
+/// Changes that a scenario needs for an image that is built here.
+fn built_fit(entry: &Entry) -> Fit {
+    Fit {
+        image: entry.name.clone(),
+        family: entry.family,
+        kernel_options: entry.kernel_options.clone(),
+        memory_mib: entry.memory_mib,
+        rootfs: None,
+    }
+}
+
 /// Returns the image called `name`; a run from another host uses the image that was copied from there.
 pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chosen, Failure> {
     let internal = |error: StoreError| Failure::new(ExitCode::Internal, error);
@@ -69,13 +80,13 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
     let wanted = find(&catalog(folders)?, name)?;
     let store = store(folders)?;
     let using = store.using(&mut waiting).map_err(internal)?;
-    if wanted.entry.name == Image::STAND_IN {
-        let folder = build(folders)?;
+    if let Some(image) = built_image(folders, &wanted.entry)? {
+        let folder = build(&image)?;
         return Ok(Chosen {
             _hold: Some(Hold::of(&folder).map_err(internal)?),
             folder,
             architecture: wanted.architecture,
-            fit: stand_in_fit(),
+            fit: built_fit(&wanted.entry),
             _using: Some(using),
         });
     }

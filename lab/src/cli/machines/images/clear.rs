@@ -8,7 +8,7 @@ use images::store::gc::Limits;
 use lab_report::exit_code::ExitCode;
 use thiserror::Error;
 
-use super::{Failure, cache, stand_in, store, waiting};
+use super::{Failure, built_images, cache, store, waiting};
 use crate::cli::Folders;
 use crate::persistent::Registry;
 
@@ -78,13 +78,13 @@ pub(super) fn run(folders: &Folders, arguments: &ClearArguments) -> Result<(), F
         older_than: arguments.older_than.map(|age| age.0),
         at_most_bytes: arguments.max_size.map(|size| size.0),
     };
-    let images = cache(folders)?.join("images");
-    let built = [images.join("stand-in"), images.join("stand-in-base")];
-    // Without a stand-in, none is in use.
-    let keep = stand_in(folders)
-        .ok()
-        .and_then(|stand_in| stand_in.in_use().ok())
-        .unwrap_or_default();
+    let built = images::built::folders(&cache(folders)?);
+    // An image that cannot be built here is not in use.
+    let keep: Vec<_> = built_images(folders)
+        .iter()
+        .filter_map(|image| image.in_use().ok())
+        .flatten()
+        .collect();
     let cleared = store(folders)?
         .clear(limits, SystemTime::now(), &built, &keep, &mut waiting)
         .map_err(|error| internal(&error))?;

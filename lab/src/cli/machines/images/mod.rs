@@ -11,9 +11,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use images::Progress;
-use images::catalog::{Catalog, ImageName, Wanted};
-use images::stand_in::{Release, StandIn};
+use images::built::{BuiltImage, Release};
+use images::catalog::model::Source;
+use images::catalog::{Catalog, Entry, ImageName, Wanted};
 use images::store::Store;
+use lab_model::scenario::Image;
 use lab_report::exit_code::ExitCode;
 
 use super::programs::sibling;
@@ -33,11 +35,15 @@ pub(in crate::cli) enum ImagesCommand {
         #[arg(value_name = "IMAGE")]
         image: Option<ImageName>,
     },
-    /// Build the stand-in image from Debian packages, unless it is cached
-    Build,
+    /// Build an image from Debian packages, unless it is cached: the stand-in, or `debian-cloud-init`
+    Build {
+        /// Name of the image
+        #[arg(value_name = "IMAGE", default_value = "stand-in")]
+        image: ImageName,
+    },
     /// Remove images from the cache by age or size, and files that no image uses
     Gc(clear::ClearArguments),
-    /// Print the folder of an image; the stand-in is built if missing
+    /// Print the folder of an image; the stand-in and `debian-cloud-init` are built if missing
     Path {
         /// Name of the image
         #[arg(value_name = "IMAGE", default_value = "stand-in")]
@@ -79,9 +85,7 @@ pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> ExitCode {
         ImagesCommand::List => list::run(folders),
         ImagesCommand::Fetch(arguments) => fetch::run(folders, arguments),
         ImagesCommand::Verify { image } => verify::run(folders, image.as_ref()),
-        ImagesCommand::Build => build(folders).map(|folder| {
-            eprintln!("Stand-in image: {}", folder.display());
-        }),
+        ImagesCommand::Build { image } => build_named(folders, image),
         ImagesCommand::Gc(arguments) => clear::run(folders, arguments),
         ImagesCommand::Path { image } => choose(folders, image).map(|chosen| {
             println!("{}", chosen.folder.display());
@@ -130,18 +134,33 @@ fn waiting(progress: Progress<'_>) {
     }
 }
 
-/// Returns the stand-in's folder; builds the stand-in if it is missing.
-fn build(folders: &Folders) -> Result<PathBuf, Failure> {
-    let image = stand_in(folders)?
-        .build(&mut |progress| match progress {
-            Progress::Waiting => {
-                eprintln!("Waiting: another process is building the stand-in image.");
-            }
-            Progress::Step(step) => eprintln!("Stand-in image: {step}"),
-            Progress::Line(line) => tracing::info!("{line}"),
-        })
-        .map_err(|error| Failure::new(ExitCode::Internal, error))?;
-    Ok(image.folder)
+/// Builds the image called `name`, if it is one that is built here.
+fn build_named(folders: &Folders, name: &ImageName) -> Result<(), Failure> {
+    let wanted = find(&catalog(folders)?, name)?;
+    let Some(image) = built_image(folders, &wanted.entry)? else {
+        let message =
+            format!("image not built here: `{name}` is published; run `lab images fetch {name}`");
+        return Err(Failure::new(ExitCode::InvalidInput, message));
+    };
+    let folder = build(&image)?;
+    eprintln!("Image {}: {}", image.name(), folder.display());
+    Ok(())
+}
+
+/// Returns the image's folder; builds the image if it is missing.
+fn build(image: &BuiltImage) -> Result<PathBuf, Failure> {
+    let name = image.name();
+    let built = image.build(&mut |progress| match progress {
+        Progress::Waiting => {
+            eprintln!("Waiting: another process is building the image {name}.");
+        }
+        Progress::Step(step) => eprintln!("Image: {step}"),
+        Progress::Line(line) => tracing::info!("{line}"),
+    });
+    match built {
+        Ok(built) => Ok(built.folder),
+        Err(error) => Err(Failure::new(ExitCode::Internal, error)),
+    }
 }
 
 /// Returns the stand-in's folder, if it is cached.
@@ -150,9 +169,35 @@ pub(super) fn built_stand_in(folders: &Folders) -> Option<PathBuf> {
     Some(image.folder)
 }
 
-fn stand_in(folders: &Folders) -> Result<StandIn, Failure> {
-    let internal = |error: &dyn Display| Failure::new(ExitCode::Internal, error);
-    let agent = sibling("guest-agent").map_err(|error| internal(&error))?;
-    let release = Release::of_this_host().map_err(|error| internal(&error))?;
-    Ok(StandIn::new(&cache(folders)?, &agent, release))
+/// Returns the image of an entry whose layout is `built`; none for others.
+fn built_image(folders: &Folders, entry: &Entry) -> Result<Option<BuiltImage>, Failure> {
+    match (&entry.source, entry.name.as_str()) {
+        (Source::Built, Image::STAND_IN) => stand_in(folders).map(Some),
+        (Source::Built, Image::DEBIAN_CLOUD_INIT) => debian_cloud_init(folders).map(Some),
+        (Source::Built, other) => {
+            let message = format!("missing recipe: nothing builds an image called `{other}`");
+            Err(Failure::new(ExitCode::InvalidInput, message))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Returns all images that can be built on this host.
+fn built_images(folders: &Folders) -> Vec<BuiltImage> {
+    let all = [stand_in(folders), debian_cloud_init(folders)];
+    all.into_iter().flatten().collect()
+}
+
+fn stand_in(folders: &Folders) -> Result<BuiltImage, Failure> {
+    let agent = sibling("guest-agent").map_err(|error| Failure::new(ExitCode::Internal, error))?;
+    let release = release()?;
+    Ok(BuiltImage::stand_in(&cache(folders)?, &agent, release))
+}
+
+fn debian_cloud_init(folders: &Folders) -> Result<BuiltImage, Failure> {
+    Ok(BuiltImage::debian_cloud_init(&cache(folders)?, release()?))
+}
+
+fn release() -> Result<Release, Failure> {
+    Release::of_this_host().map_err(|error| Failure::new(ExitCode::Internal, error))
 }

@@ -1,7 +1,8 @@
 //! `lab images verify`: verifies the cached images again.
 
 use images::acquire::verify;
-use images::catalog::{Family, ImageName};
+use images::catalog::ImageName;
+use images::catalog::model::Source;
 use images::store::Stored;
 use lab_report::exit_code::ExitCode;
 
@@ -14,7 +15,7 @@ pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Fa
         None => store.list(),
         Some(image) => {
             let wanted = find(&catalog, image)?;
-            if wanted.entry.family == Family::StandIn {
+            if wanted.entry.source == Source::Built {
                 return built(folders, image);
             }
             let missing = || Failure::new(ExitCode::InvalidInput, super::chosen::not_here(image));
@@ -52,7 +53,7 @@ pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Fa
     }
 }
 
-/// Verifies the stand-in against its manifest; a cached one that differs would have been rebuilt.
+/// Verifies a built image against its manifest; a cached one that differs in size would have been rebuilt.
 fn built(folders: &Folders, image: &ImageName) -> Result<(), Failure> {
     let chosen = choose(folders, image)?;
     let damaged =
@@ -60,12 +61,12 @@ fn built(folders: &Folders, image: &ImageName) -> Result<(), Failure> {
     if let Some(file) = damaged.first() {
         let path = chosen.folder.join(file);
         let message = format!(
-            "stand-in does not match its manifest: {}; remove the folder to rebuild it",
+            "{image} does not match its manifest: {}; remove the folder to rebuild it",
             path.display()
         );
         return Err(Failure::new(ExitCode::Failed, message));
     }
-    println!("stand-in: good; built on this host, hashes match its manifest");
+    println!("{image}: good; built on this host, hashes match its manifest");
     Ok(())
 }
 

@@ -1,7 +1,8 @@
-//! The stand-in: an image that boots like CoreOS, built from the host distribution's packages.
+//! Images that are built from the host distribution's packages: the stand-in, which boots like CoreOS, and Debian with
+//! its own cloud-init.
 //!
 //! Two levels, each kept by the hash of what goes into it: the base (packages, the only step that
-//! needs the network) and the image (base + our own files + the guest agent). A changed agent or
+//! needs the network) and the image (base + our own files + the stand-in's agent). A changed agent or
 //! boot script makes only the second anew.
 
 use std::collections::BTreeMap;
@@ -11,16 +12,16 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, Lock};
-use crate::recipe::{self, FILES, Level};
+use crate::recipe::{self, Level, Recipe};
 use crate::verify::digest::sha256_of_file;
 use crate::{
     FileEntry, INITRD_FILE, Image, ImageError, ImageKind, KERNEL_FILE, MANIFEST_FILE, Manifest,
     Progress, run,
 };
 
-/// The stand-in's version, in os-release and in reports.
+/// Version of the recipes, in the stand-in's os-release and in reports.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The processor the image is for.
+/// Architecture of built images.
 const ARCHITECTURE: &str = "amd64";
 
 /// The distribution release that packages are taken from.
@@ -71,29 +72,54 @@ impl Release {
     }
 }
 
-/// Finds and builds the stand-in.
+/// Finds and builds an image.
 #[derive(Debug, Clone)]
-pub struct StandIn {
+pub struct BuiltImage {
+    recipe: &'static Recipe,
     bases: Cache,
     images: Cache,
-    agent: PathBuf,
+    /// The guest agent that goes into the image, for one that has it.
+    agent: Option<PathBuf>,
     release: Release,
 }
 
-impl StandIn {
+impl BuiltImage {
     /// Returns the stand-in kept under `cache` (in `images/stand-in/<key>`), with `agent` as its guest
     /// agent: the `guest-agent` program built on this host.
     #[must_use]
-    pub fn new(cache: &Path, agent: &Path, release: Release) -> Self {
-        StandIn {
-            bases: Cache::new(cache.join("images/stand-in-base")),
-            images: Cache::new(cache.join("images/stand-in")),
-            agent: agent.to_owned(),
+    pub fn stand_in(cache: &Path, agent: &Path, release: Release) -> Self {
+        BuiltImage::of(&recipe::STAND_IN, cache, Some(agent.to_owned()), release)
+    }
+
+    /// Returns Debian with its own cloud-init, kept under `cache` (in `images/debian-cloud-init/<key>`).
+    #[must_use]
+    pub fn debian_cloud_init(cache: &Path, release: Release) -> Self {
+        BuiltImage::of(&recipe::DEBIAN_CLOUD_INIT, cache, None, release)
+    }
+
+    fn of(
+        recipe: &'static Recipe,
+        cache: &Path,
+        agent: Option<PathBuf>,
+        release: Release,
+    ) -> BuiltImage {
+        let [images, bases] = folders_of(recipe, cache);
+        BuiltImage {
+            recipe,
+            bases: Cache::new(bases),
+            images: Cache::new(images),
+            agent,
             release,
         }
     }
 
-    /// Returns the cache folders of this stand-in: they are in use, whatever their age.
+    /// Returns the image's name in the catalog.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.recipe.name
+    }
+
+    /// Returns the cache folders of this image: they are in use, whatever their age.
     ///
     /// # Errors
     /// [`ImageError::File`] when the agent cannot be read.
@@ -111,7 +137,7 @@ impl StandIn {
         hash.add("release", self.release.distribution.as_bytes());
         hash.add("codename", self.release.codename.as_bytes());
         hash.add("architecture", ARCHITECTURE.as_bytes());
-        hash.add_recipe(Level::Base);
+        hash.add_recipe(self.recipe, Level::Base);
         hash.finish()
     }
 
@@ -120,12 +146,16 @@ impl StandIn {
     /// # Errors
     /// [`ImageError::File`] when the agent cannot be read.
     pub fn key(&self) -> Result<String, ImageError> {
-        let agent = std::fs::read(&self.agent).map_err(ImageError::file(&self.agent))?;
         let mut hash = Inputs::new();
         hash.add("base", self.base_key().as_bytes());
         hash.add("version", VERSION.as_bytes());
-        hash.add("agent", &agent);
-        hash.add_recipe(Level::Assembly);
+        if let Some(agent) = &self.agent {
+            hash.add(
+                "agent",
+                &std::fs::read(agent).map_err(ImageError::file(agent))?,
+            );
+        }
+        hash.add_recipe(self.recipe, Level::Assembly);
         Ok(hash.finish())
     }
 
@@ -142,6 +172,7 @@ impl StandIn {
     /// # Errors
     /// [`ImageError`]; then the cache is as it was before.
     pub fn build(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Image, ImageError> {
+        self.check_release()?;
         if let Some(image) = self.cached()? {
             return Ok(image);
         }
@@ -154,6 +185,19 @@ impl StandIn {
         let _ = std::fs::remove_file(&log);
         let base = self.base(&log, progress)?;
         self.assemble(&lock, &base, &log, progress)
+    }
+
+    /// Refuses to build Debian's image from the packages of another distribution.
+    fn check_release(&self) -> Result<(), ImageError> {
+        match (self.recipe.kind, self.release.distribution.as_str()) {
+            (ImageKind::DebianCloudInit, other) if other != "debian" => {
+                Err(ImageError::NotDebian {
+                    image: self.recipe.name,
+                    distribution: other.to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the base's folder, built now if it has not been.
@@ -169,9 +213,9 @@ impl StandIn {
             return Ok(place);
         }
         self.bases.make(&lock, &key, |folder| {
-            let recipe = unpacked_recipe()?;
+            let recipe = self.unpacked_recipe()?;
             run::script(
-                "install the packages of the stand-in",
+                &format!("install the packages of {}", self.recipe.name),
                 &recipe.path().join("base.sh"),
                 &[recipe.path().as_os_str(), folder.as_os_str()],
                 log,
@@ -189,17 +233,19 @@ impl StandIn {
     ) -> Result<Image, ImageError> {
         let key = self.key()?;
         let folder = self.images.make(lock, &key, |folder| {
-            let recipe = unpacked_recipe()?;
+            let recipe = self.unpacked_recipe()?;
+            let tar = base.join("base.tar");
+            let mut arguments = vec![
+                recipe.path().as_os_str(),
+                tar.as_os_str(),
+                OsStr::new(VERSION),
+                folder.as_os_str(),
+            ];
+            arguments.extend(self.agent.as_ref().map(|agent| agent.as_os_str()));
             run::script(
-                "assemble the stand-in",
+                &format!("assemble {}", self.recipe.name),
                 &recipe.path().join("assemble.sh"),
-                &[
-                    recipe.path().as_os_str(),
-                    base.join("base.tar").as_os_str(),
-                    self.agent.as_os_str(),
-                    OsStr::new(VERSION),
-                    folder.as_os_str(),
-                ],
+                &arguments,
                 log,
                 progress,
             )?;
@@ -225,7 +271,7 @@ impl StandIn {
             files.insert(name.to_owned(), describe(&folder.join(name))?);
         }
         Ok(Manifest {
-            kind: ImageKind::StandIn,
+            kind: self.recipe.kind,
             version: VERSION.to_owned(),
             key: key.to_owned(),
             release: format!("{} {}", self.release.distribution, self.release.codename),
@@ -233,16 +279,35 @@ impl StandIn {
             files,
         })
     }
+
+    /// Unpacks the recipe into a temporary folder.
+    fn unpacked_recipe(&self) -> Result<tempfile::TempDir, ImageError> {
+        let folder = tempfile::Builder::new()
+            .prefix("image-recipe-")
+            .tempdir()
+            .map_err(ImageError::file(Path::new("the temporary folder")))?;
+        self.recipe.unpack(folder.path())?;
+        Ok(folder)
+    }
 }
 
-/// Unpacks the recipe into a temporary folder.
-fn unpacked_recipe() -> Result<tempfile::TempDir, ImageError> {
-    let folder = tempfile::Builder::new()
-        .prefix("stand-in-recipe-")
-        .tempdir()
-        .map_err(ImageError::file(Path::new("the temporary folder")))?;
-    recipe::unpack(folder.path())?;
-    Ok(folder)
+/// Returns the folders under `cache` that hold built images and their bases.
+#[must_use]
+pub fn folders(cache: &Path) -> Vec<PathBuf> {
+    let recipes = [&recipe::STAND_IN, &recipe::DEBIAN_CLOUD_INIT];
+    recipes
+        .iter()
+        .flat_map(|recipe| folders_of(recipe, cache))
+        .collect()
+}
+
+/// Returns the folders of a recipe's images and of their bases.
+fn folders_of(recipe: &Recipe, cache: &Path) -> [PathBuf; 2] {
+    let images = cache.join("images");
+    [
+        images.join(recipe.name),
+        images.join(format!("{}-base", recipe.name)),
+    ]
 }
 
 fn describe(path: &Path) -> Result<FileEntry, ImageError> {
@@ -265,8 +330,8 @@ impl Inputs {
         }
     }
 
-    fn add_recipe(&mut self, level: Level) {
-        for file in FILES.iter().filter(|file| file.level == level) {
+    fn add_recipe(&mut self, recipe: &Recipe, level: Level) {
+        for file in recipe.files.iter().filter(|file| file.level == level) {
             self.add(file.path, file.content.as_bytes());
         }
     }
@@ -288,10 +353,10 @@ mod tests {
         }
     }
 
-    fn stand_in(cache: &Path, agent: &[u8], codename: &str) -> StandIn {
+    fn stand_in(cache: &Path, agent: &[u8], codename: &str) -> BuiltImage {
         let path = cache.join("agent");
         std::fs::write(&path, agent).unwrap();
-        StandIn::new(cache, &path, release(codename))
+        BuiltImage::stand_in(cache, &path, release(codename))
     }
 
     #[test]
@@ -314,6 +379,39 @@ mod tests {
     }
 
     #[test]
+    fn images_of_different_recipes_share_no_key_and_no_folder() {
+        let cache = tempfile::tempdir().unwrap();
+        let stand_in = stand_in(cache.path(), b"agent", "bookworm");
+        let cloud_init = BuiltImage::debian_cloud_init(cache.path(), release("bookworm"));
+        assert_ne!(stand_in.base_key(), cloud_init.base_key());
+        assert_ne!(stand_in.key().unwrap(), cloud_init.key().unwrap());
+        let mut all = folders(cache.path());
+        for image in [stand_in, cloud_init] {
+            for place in image.in_use().unwrap() {
+                let at = all.iter().position(|folder| place.starts_with(folder));
+                all.remove(at.unwrap());
+            }
+        }
+        assert!(all.is_empty(), "{all:?}");
+    }
+
+    #[test]
+    fn build_of_debians_image_refuses_another_distribution() {
+        let cache = tempfile::tempdir().unwrap();
+        let ubuntu = Release {
+            distribution: "ubuntu".into(),
+            codename: "noble".into(),
+        };
+        let image = BuiltImage::debian_cloud_init(cache.path(), ubuntu);
+        let error = image.build(&mut |_| {}).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unsupported distribution \"ubuntu\" in /etc/os-release: `debian-cloud-init` is built from Debian packages"
+        );
+        assert!(!cache.path().join("images").exists());
+    }
+
+    #[test]
     fn inputs_that_read_the_same_in_a_row_have_different_hashes() {
         let mut one = Inputs::new();
         one.add("ab", b"c");
@@ -323,7 +421,7 @@ mod tests {
     }
 
     /// Puts a finished image of `stand_in` into its cache, as a build would leave it.
-    fn put_image(stand_in: &StandIn) -> PathBuf {
+    fn put_image(stand_in: &BuiltImage) -> PathBuf {
         let key = stand_in.key().unwrap();
         let lock = stand_in.images.lock(&mut |_| {}).unwrap();
         let base = tempfile::tempdir().unwrap();

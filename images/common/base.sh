@@ -1,6 +1,7 @@
 #!/bin/sh
-# First level of the stand-in: a stripped root of distribution packages, as one tar file.
+# First level of every built image: a stripped root of distribution packages, as one tar file.
 # The only step that uses the network: through this host's own apt sources and apt settings.
+# The recipe has the list of packages (`packages`) and what is done with the installed root (`customize.sh`).
 #
 # usage: base.sh RECIPE_DIR OUT_DIR     (writes OUT_DIR/base.tar and OUT_DIR/packages.txt)
 set -eu
@@ -13,12 +14,12 @@ case $ID in
 debian) origin=Debian kernel=linux-image-cloud-amd64 components=main ;;
 ubuntu) origin=Ubuntu kernel=linux-image-virtual components='main universe' ;;
 *)
-	echo "the stand-in is built from Debian or Ubuntu packages, and this host is $ID" >&2
+	echo "images are built from Debian or Ubuntu packages, and this host is $ID" >&2
 	exit 3
 	;;
 esac
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/stand-in-base.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/image-base.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 chmod 0755 "$work"
@@ -67,8 +68,9 @@ mkdir "$work/keyrings"
 done
 
 cp "$recipe/packages" "$recipe/modules" "$recipe/strip" "$work/"
-cp "$recipe/customize.sh" "$work/"
-chmod 0755 "$work/customize.sh"
+for script in customize kernel strip; do
+	install -m 0755 "$recipe/$script.sh" "$work/"
+done
 packages=$(grep -v '^#' "$recipe/packages" | paste -sd, -)
 
 mmdebstrap --variant=essential --architectures=amd64 --include="$packages" \
@@ -84,5 +86,5 @@ mmdebstrap --variant=essential --architectures=amd64 --include="$packages" \
 	--customize-hook="'$work/customize.sh' \"\$1\" '$work' '$kernel'" \
 	"$suite" "$work/base.tar" "$work/sources.list"
 
-tar -xOf "$work/base.tar" ./usr/share/stand-in/packages.txt >"$out/packages.txt"
+tar -xOf "$work/base.tar" ./usr/share/lab-image/packages.txt >"$out/packages.txt"
 mv "$work/base.tar" "$out/base.tar"
