@@ -155,6 +155,12 @@ rules! {
         "cloud-config-discovery" Warning "The discovery URL of etcd is invalid",
         "cloud-config-misplaced-key" Info "write_files is below coreos",
         "cloud-config-variable" Warning "A variable such as $private_ipv4 is not expanded",
+        "cloud-init-unknown-key" Warning "A key is unknown to cloud-init",
+        "cloud-init-type" Error "A value has the wrong type for cloud-init",
+        "cloud-init-missing-key" Error "A key required by cloud-init is missing",
+        "cloud-init-value" Error "A value is refused by cloud-init's schema",
+        "cloud-init-deprecated" Warning "A key or value is deprecated by cloud-init",
+        "cloud-init-unchecked" Info "A jinja template is not checked by cloud-init's schema",
         "unquoted-permissions" Info "Permissions without quotes are a number to other readers",
     }
     Ignition {

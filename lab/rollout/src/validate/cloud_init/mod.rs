@@ -1,9 +1,22 @@
 //! User-data of NoCloud seeds: what cloud-init makes of it.
+//!
+//! ```text
+//! schema   cloud-init's published schema of a `#cloud-config`
+//! scalar   bare words of YAML, as cloud-init reads them
+//! ```
 
-use boot_server_catalog::nocloud::InvalidCloudInitData;
+mod scalar;
+mod schema;
+#[cfg(test)]
+mod tests;
 
+use boon::Type;
+use boot_server_catalog::nocloud::{InvalidCloudInitData, UserDataKind};
+use boot_server_catalog::problem::nearest;
+
+use self::schema::{Mistake, VERSION, Violation, Want, dotted};
 use super::finding::{Findings, Source};
-use super::tree::At;
+use super::tree::{At, yaml};
 
 /// Looks at a text that is served as user-data to cloud-init. `place` maps a place in it to one in its file.
 pub(super) fn check(
@@ -13,7 +26,7 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     let Err(invalid) = InvalidCloudInitData::check(text) else {
-        return;
+        return checked(source, text, place, findings);
     };
     let (rule, help) = match &invalid {
         InvalidCloudInitData::Kind => (
@@ -30,4 +43,86 @@ pub(super) fn check(
     };
     let at = place(invalid.place().into());
     findings.add(source.problem(rule, at, invalid.to_string(), help));
+}
+
+/// Looks at a text whose kind cloud-init knows and whose YAML it can read.
+fn checked(source: &Source, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) {
+    match UserDataKind::of(text) {
+        Some(UserDataKind::CloudConfig) => {}
+        Some(UserDataKind::Jinja) => {
+            let message = "not checked: cloud-init renders this jinja template in the machine";
+            let help = "run `cloud-init schema --system` in a machine that has applied it";
+            let at = place(At { line: 1, column: 1 });
+            return findings.add(source.problem("cloud-init-unchecked", at, message, help));
+        }
+        _ => return,
+    }
+    let Ok(tree) = yaml::parse(text) else {
+        return;
+    };
+    for entry in tree.duplicate_keys() {
+        let message = format!("duplicate key `{}` (the last one counts)", entry.key);
+        let at = place(entry.at);
+        findings.add(source.problem("duplicate-key", at, message, "keep one of them"));
+    }
+    for violation in schema::violations(&tree) {
+        let (rule, message, help) = told(&violation);
+        findings.add(source.problem(rule, place(violation.at), message, help));
+    }
+}
+
+/// Returns the rule, the message and the remedy of a violation.
+fn told(violation: &Violation) -> (&'static str, String, String) {
+    let path = dotted(&violation.path);
+    let below = match path.as_str() {
+        "" => String::new(),
+        path => format!(" in `{path}`"),
+    };
+    match &violation.kind {
+        Mistake::UnknownKey { key, known } => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let help = match nearest(key, &known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!(
+                    "cloud-init {VERSION} ignores the key: remove it, or see to a version that knows it"
+                ),
+            };
+            let message = format!("unknown key `{key}`{below}");
+            ("cloud-init-unknown-key", message, help)
+        }
+        Mistake::Type {
+            want,
+            got,
+            is_single,
+        } => {
+            let wanted: Vec<String> = want.iter().map(ToString::to_string).collect();
+            let wanted = wanted.join(" or ");
+            let message = format!("wrong type of `{path}`: {got} instead of {wanted}");
+            let help = match *is_single && want.contains(&Want::Type(Type::String)) {
+                true => "put the value in quotes".to_owned(),
+                false => format!("write {wanted}"),
+            };
+            ("cloud-init-type", message, help)
+        }
+        Mistake::MissingKey(key) => {
+            let message = format!("missing key `{key}`{below}");
+            ("cloud-init-missing-key", message, format!("add `{key}`"))
+        }
+        Mistake::NotOneOf(allowed) => {
+            let message = format!("unknown value of `{path}`");
+            let help = format!("write one of {}", allowed.join(", "));
+            ("cloud-init-value", message, help)
+        }
+        Mistake::Value(reason) => {
+            let message = format!("invalid value of `{path}`: {reason}");
+            let help = format!("correct the value: cloud-init {VERSION} refuses it");
+            ("cloud-init-value", message, help)
+        }
+        Mistake::Deprecated(text) => {
+            let text = text.as_deref().unwrap_or("use another key");
+            let help = text.replace("``", "`");
+            let message = format!("deprecated by cloud-init: `{path}`");
+            ("cloud-init-deprecated", message, help)
+        }
+    }
 }
