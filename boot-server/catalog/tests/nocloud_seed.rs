@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use boot_server_catalog::nocloud::{Seed, SeedFile};
+use boot_server_catalog::nocloud::{Seed, SeedFile, SeedSource};
 use serde_json::Value;
 
 /// Rows whose requests do not come from the kernel command line alone, and why.
@@ -58,7 +58,10 @@ fn recorded_requests_are_those_of_the_seed() {
         let is_mended = is_mended && !seed.url.ends_with('/');
         let url = format!("{}/", seed.url);
         let seed = match is_mended {
-            true => Seed { url },
+            true => Seed {
+                source: SeedSource::NocloudNet,
+                url,
+            },
             false => seed,
         };
         let path = |file| {

@@ -12,5 +12,5 @@ mod seed;
 mod user_data;
 
 pub use request::{InvalidSeedRequest, SeedRequest};
-pub use seed::{Seed, SeedFile};
+pub use seed::{Seed, SeedFile, SeedSource};
 pub use user_data::{InvalidCloudInitData, UserDataKind};

@@ -46,9 +46,20 @@ impl fmt::Display for SeedFile {
     }
 }
 
+/// Name of the data source in a kernel option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeedSource {
+    /// `ds=nocloud`. cloud-init 22.4 loads such a seed from a web server, and ignores it.
+    Nocloud,
+    /// `ds=nocloud-net`.
+    NocloudNet,
+}
+
 /// URL of a seed, as written in a kernel option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seed {
+    /// Name of the data source.
+    pub source: SeedSource,
     /// The URL, which may name values of the machine's DMI: `__dmi.system-serial-number__`.
     pub url: String,
 }
@@ -65,14 +76,17 @@ impl Seed {
         // PXELINUX and GRUB need quotes around `;` and `&`, or take them.
         let option = option.replace(['"', '\'', '\\'], "");
         let (source, settings) = option.strip_prefix("ds=")?.split_once(';')?;
-        if !["nocloud", "nocloud-net"].contains(&source) {
-            return None;
-        }
+        let source = match source {
+            "nocloud" => SeedSource::Nocloud,
+            "nocloud-net" => SeedSource::NocloudNet,
+            _ => return None,
+        };
         let pairs = settings.split(';').filter_map(|item| item.split_once('='));
         let mut urls = pairs.filter(|(key, _)| ["s", "seedfrom"].contains(key));
         let (_, url) = urls.next_back()?;
         let is_web = url.starts_with("http://") || url.starts_with("https://");
         is_web.then(|| Seed {
+            source,
             url: url.to_owned(),
         })
     }
@@ -120,12 +134,19 @@ mod tests {
         }
         let both = ["ds=nocloud;s=http://h/a/", "ds=nocloud;s=http://h/b/"];
         assert_eq!(url(&both), found("http://h/b/"));
+        let source = |option: &str| Seed::of_option(option).map(|seed| seed.source);
+        let net = source("ds=nocloud-net;s=http://h/a/");
+        assert_eq!(net, Some(SeedSource::NocloudNet));
+        assert_eq!(source(both[0]), Some(SeedSource::Nocloud));
     }
 
     #[test]
     fn name_of_a_file_is_appended_or_replaces_percent_s() {
         let url = |url: &str| {
-            let seed = Seed { url: url.into() };
+            let seed = Seed {
+                source: SeedSource::NocloudNet,
+                url: url.into(),
+            };
             seed.url_of(SeedFile::UserData)
         };
         assert_eq!(url("http://h/nc?f="), "http://h/nc?f=user-data");

@@ -196,7 +196,7 @@ fn query_of<'a>(url: &'a str, endpoint: &str) -> Option<&'a str> {
 }
 
 /// Returns path and query of a web server's URL; the query is empty without one.
-pub(super) fn target_of(url: &str) -> Option<(&str, &str)> {
+pub(crate) fn target_of(url: &str) -> Option<(&str, &str)> {
     let (_, rest) = url
         .split_once("://")
         .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;

@@ -33,6 +33,7 @@ use crate::inventory::Inventory;
 
 pub use change::changed;
 pub use client_requests::{ClientRequests, Known};
+pub(crate) use machine::target_of;
 pub use seed::{PlannedSeed, PlannedSeedFile};
 
 /// From this many machines on it is worth a thread for each processor.

@@ -57,6 +57,7 @@ pub(super) fn plan(
     let (option, seed) = options.find_map(|option| Some((option, Seed::of_option(option)?)))?;
     let seed = Seed {
         url: with_dmi_values(seed.url, machine),
+        ..seed
     };
     let files: Vec<PlannedSeedFile> = SeedFile::ALL
         .into_iter()

@@ -5,6 +5,7 @@ mod image;
 mod initrd;
 pub(super) mod options;
 mod script;
+mod seed;
 mod url;
 
 use boot_server_catalog::profile::Profile;
@@ -60,6 +61,7 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
         booted.pixiecore(findings);
         initrd::check(&booted, findings);
         url::check(&booted, findings);
+        seed::check(&booted, findings);
         assets.check(&booted, findings);
     }
     script::check(context, findings);

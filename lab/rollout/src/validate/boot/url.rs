@@ -91,7 +91,7 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
 }
 
 /// Checks that every machine that boots this is served the config that the URL requests.
-fn served(
+pub(super) fn served(
     booted: &Booted<'_>,
     folder: Folder,
     option: &KernelOption,
