@@ -227,17 +227,38 @@ fn https_is_spoken_with_the_certificate_and_a_renewed_one_after_sighup() {
     assert!(fetch_tls(address, "second.test", &cert).contains("#!ipxe"));
 }
 
+/// EDK2 offers nothing better.
+#[test]
+fn https_is_spoken_with_firmware_that_has_no_elliptic_curves() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (
+        folder.path().join("cert.pem"),
+        folder.path().join("key.pem"),
+    );
+    make_certificate_with(&["rsa:2048"], &cert, &key, "firmware.test");
+    let flags = [
+        "-web-ssl".to_owned(),
+        format!("-web-cert-file={}", cert.display()),
+        format!("-web-key-file={}", key.display()),
+    ];
+    let mut server = start(&flags.each_ref().map(String::as_str));
+    let address = server.address("http");
+    for suite in ["DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-AES128-GCM-SHA256"] {
+        let only = ["--tls-max", "1.2", "--ciphers", suite];
+        let fetched = fetch_tls_with(&only, address, "firmware.test", &cert);
+        assert!(fetched.contains("#!ipxe"), "{suite}");
+    }
+}
+
 fn make_certificate(cert: &Path, key: &Path, name: &str) {
+    let curve = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    make_certificate_with(&curve, cert, key, name);
+}
+
+fn make_certificate_with(kind: &[&str], cert: &Path, key: &Path, name: &str) {
     let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ])
+        .args(["req", "-x509", "-nodes", "-newkey"])
+        .args(kind)
         .args(["-days", "2", "-subj", &format!("/CN={name}")])
         .args(["-addext", &format!("subjectAltName=DNS:{name}")])
         .arg("-keyout")
@@ -254,7 +275,12 @@ fn make_certificate(cert: &Path, key: &Path, name: &str) {
 }
 
 fn fetch_tls(server: SocketAddr, name: &str, trusted: &Path) -> String {
+    fetch_tls_with(&[], server, name, trusted)
+}
+
+fn fetch_tls_with(options: &[&str], server: SocketAddr, name: &str, trusted: &Path) -> String {
     let output = Command::new("curl")
+        .args(options)
         .args(["--silent", "--show-error", "--max-time", "20", "--cacert"])
         .arg(trusted)
         .args([

@@ -13,6 +13,7 @@ pub(super) mod connections;
 #[cfg(test)]
 mod event_tests;
 pub(crate) mod explain;
+mod firmware_tls;
 mod generic;
 mod grub;
 mod grub_folder;

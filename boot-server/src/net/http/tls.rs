@@ -6,13 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::VerifierBuilderError;
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
+use super::firmware_tls;
 use crate::state_file::{StateFileError, read_key};
 
 /// Reasons that TLS is impossible.
@@ -133,7 +133,7 @@ fn read(certificate: &Path, secret: &Path) -> Result<Arc<ServerConfig>, TlsError
         key: secret.to_owned(),
         source,
     };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(firmware_tls::provider()))
         .with_safe_default_protocol_versions()
         .map_err(pair)?
         .with_no_client_auth()
