@@ -6,9 +6,11 @@
 mod keys;
 mod signatures;
 mod store;
+mod trust;
 mod vlan;
 
 pub use keys::{KeySet, UnknownKeySet, enroll_only, forbid, set_sbat_level};
 pub use signatures::{MICROSOFT, Signatures};
 pub use store::{Attributes, StoreError, Variable, VariableStore};
+pub use trust::trust_web_servers_of;
 pub use vlan::set_vlan;
