@@ -42,30 +42,54 @@ impl DebianRelease {
     }
 }
 
-/// Boot program, the same in all releases.
+/// Boot program of a package.
 #[derive(Debug, PartialEq, Eq)]
 struct BootProgram {
     name: &'static str,
     package: &'static str,
     /// Path in the package.
-    file: &'static str,
+    file: File,
 }
 
-const PROGRAMS: [BootProgram; 3] = [
+/// Path of a boot program in its package.
+#[derive(Debug, PartialEq, Eq)]
+enum File {
+    /// The same in all releases.
+    Same(&'static str),
+    Renamed {
+        bookworm: &'static str,
+        trixie: &'static str,
+    },
+}
+
+const PROGRAMS: [BootProgram; 5] = [
     BootProgram {
         name: "shim",
         package: "shim-signed",
-        file: "usr/lib/shim/shimx64.efi.signed",
+        file: File::Same("usr/lib/shim/shimx64.efi.signed"),
     },
     BootProgram {
         name: "mok-manager",
         package: "shim-helpers-amd64-signed",
-        file: "usr/lib/shim/mmx64.efi.signed",
+        file: File::Same("usr/lib/shim/mmx64.efi.signed"),
     },
     BootProgram {
         name: "grub",
         package: "grub-efi-amd64-signed",
-        file: "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+        file: File::Same("usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"),
+    },
+    BootProgram {
+        name: "ipxe",
+        package: "ipxe",
+        file: File::Renamed {
+            bookworm: "usr/lib/ipxe/ipxe.efi",
+            trixie: "usr/lib/ipxe/ipxe-amd64.efi",
+        },
+    },
+    BootProgram {
+        name: "undionly",
+        package: "ipxe",
+        file: File::Same("usr/lib/ipxe/undionly.kpxe"),
     },
 ];
 
@@ -100,7 +124,11 @@ impl ProgramName {
     /// Returns the path of the program in the package.
     #[must_use]
     pub fn file(&self) -> &'static str {
-        self.program.file
+        match (&self.program.file, self.release) {
+            (File::Same(file), _) => file,
+            (File::Renamed { bookworm, .. }, DebianRelease::Bookworm) => bookworm,
+            (File::Renamed { trixie, .. }, DebianRelease::Trixie) => trixie,
+        }
     }
 }
 
@@ -133,6 +161,12 @@ mod tests {
             let unknown = Err(UnknownProgram(wrong.to_owned()));
             assert_eq!(wrong.parse::<ProgramName>(), unknown);
         }
-        assert_eq!(ProgramName::all().count(), 6);
+        let ipxe = |release: &str| {
+            let name: ProgramName = format!("ipxe:{release}").parse().unwrap();
+            name.file().to_owned()
+        };
+        assert_eq!(ipxe("12"), "usr/lib/ipxe/ipxe.efi");
+        assert_eq!(ipxe("13"), "usr/lib/ipxe/ipxe-amd64.efi");
+        assert_eq!(ProgramName::all().count(), 10);
     }
 }
