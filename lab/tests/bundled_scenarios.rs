@@ -30,6 +30,7 @@ fn bundled_scenarios_run_on_the_firmware_they_are_meant_for() {
     let expected = [
         ("butane".to_owned(), both.clone()),
         ("cloud-config-full".to_owned(), vec![Firmware::Bios]),
+        ("https-boot".to_owned(), vec![Firmware::UefiHttp]),
         ("ignition".to_owned(), vec![Firmware::Bios]),
         ("ipxe-chainload".to_owned(), all),
         ("libvirt-guide".to_owned(), vec![Firmware::Bios]),

@@ -38,6 +38,7 @@ pub mod error;
 mod evidence;
 pub mod fault;
 pub mod host;
+mod https;
 pub mod init;
 pub mod link;
 mod live_fault;

@@ -13,6 +13,7 @@ use lab_model::scenario::{
     DhcpService, EfiLoader, Network, Node, PixiecoreService, ProxyDhcpService, Router, Scenario,
 };
 
+use super::https;
 use super::message::Job;
 use super::sandbox::cell_dir;
 use super::topology;
@@ -150,6 +151,7 @@ pub fn boot_servers(
 ) -> Vec<BootServerPlan> {
     let host = scenario.network.host();
     let services = &scenario.services;
+    let identity = services.https.map(|_| https::identity(&cell_dir()));
     let http = HttpConfig {
         listen: SocketAddr::from((host, scenario.network.http_port)),
         data: scenario.data_dir(),
@@ -157,6 +159,8 @@ pub fn boot_servers(
         ignition: site
             .and_then(|site| site.http.as_ref())
             .and_then(|http| http.ignition),
+        tls_certificate: identity.as_ref().map(|own| own.certificate.clone()),
+        tls_key: identity.map(|own| own.key),
         ..HttpConfig::default()
     };
     if !scenario.has_own_config() {

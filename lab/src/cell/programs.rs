@@ -42,7 +42,7 @@ pub enum ProgramError {
     NoAsset(String),
 }
 
-fn file_error(path: &Path) -> impl FnOnce(io::Error) -> ProgramError + use<> {
+pub(super) fn file_error(path: &Path) -> impl FnOnce(io::Error) -> ProgramError + use<> {
     let path = path.to_owned();
     move |source| ProgramError::File { path, source }
 }
@@ -204,7 +204,11 @@ fn pair(cell: &Path, sign: SigningKey) -> Result<Pair, ProgramError> {
     Ok(Pair { key, certificate })
 }
 
-fn run(program: &'static str, arguments: &[&str]) -> Result<(), ProgramError> {
+/// Runs a program.
+///
+/// # Errors
+/// [`ProgramError`] if it cannot be started, or fails.
+pub(super) fn run(program: &'static str, arguments: &[&str]) -> Result<(), ProgramError> {
     let output = Command::new(program)
         .args(arguments)
         .output()

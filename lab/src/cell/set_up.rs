@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::custom::{CustomServices, Surroundings};
 use super::error::AttemptError;
 use super::fault::{self, Killer};
+use super::https;
 use super::message::{Asset, Job};
 use super::plan;
 use super::programs::{self, Places};
@@ -95,6 +96,9 @@ impl Services {
                 cell: &cell_dir(),
             },
         )?;
+        if let Some(certificate) = scenario.services.https {
+            https::prepare(certificate, network.host, &assets, &cell_dir())?;
+        }
         let mut services = Services {
             libvirtd: Arc::new(libvirtd),
             network,

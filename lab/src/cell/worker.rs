@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::error::AttemptError;
 use super::evidence::{captured, domain_names, keep_ports, pass_on, record_of};
+use super::https;
 use super::manifest;
 use super::message::{Job, Report};
 use super::recorder::{Recorder, tell};
@@ -297,6 +298,8 @@ impl Cell {
             depth: job.depth,
             network: network(node.mac, node.network()),
             vlan: topology::vlan_of(&self.scenario, node),
+            authority: (self.scenario.services.https.is_some())
+                .then(|| https::authority(&cell_dir())),
             cards: beside.collect(),
             sockets: cell_dir(),
             artifacts: artifacts_of(&job.artifacts, node),

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use boot_server_proto::mac::MacAddr;
 use efi_program::Program;
 use lab_model::scenario::{ForbiddenProgram, SecureBootKeys};
-use uefi_variables::{VariableStore, enroll_only, forbid, set_sbat_level, set_vlan};
+use uefi_variables::{
+    VariableStore, enroll_only, forbid, set_sbat_level, set_vlan, trust_web_servers_of,
+};
 
 use crate::doctor::Firmware;
 use crate::doctor::gather::firmware_descriptors;
@@ -26,6 +28,8 @@ pub struct Changes<'a> {
     pub sbat_level: &'a [String],
     /// Card whose frames the firmware tags, and their VLAN.
     pub vlan: Option<(MacAddr, u16)>,
+    /// Certificate, in DER, of the authority whose web servers the firmware trusts.
+    pub authority: Option<&'a Path>,
 }
 
 impl Changes<'_> {
@@ -35,7 +39,11 @@ impl Changes<'_> {
         let is_usual = self
             .keys
             .is_none_or(|keys| keys == SecureBootKeys::default());
-        is_usual && self.dbx.is_empty() && self.sbat_level.is_empty() && self.vlan.is_none()
+        is_usual
+            && self.dbx.is_empty()
+            && self.sbat_level.is_empty()
+            && self.vlan.is_none()
+            && self.authority.is_none()
     }
 }
 
@@ -75,6 +83,9 @@ pub fn make(changes: Changes<'_>, own: &Path, path: &Path) -> io::Result<()> {
     }
     if let Some((mac, vlan)) = changes.vlan {
         set_vlan(&mut store, mac.0, vlan);
+    }
+    if let Some(authority) = changes.authority {
+        trust_web_servers_of(&mut store, &[&read(authority)?]);
     }
     let image = store.to_image().map_err(|error| failed(&template, error))?;
     fs::write(path, image)

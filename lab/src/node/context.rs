@@ -29,6 +29,8 @@ pub struct NodeContext {
     pub network: String,
     /// VLAN with which the machine tags its frames.
     pub vlan: Option<u16>,
+    /// Certificate, in DER, of the authority whose web servers the firmware trusts.
+    pub authority: Option<PathBuf>,
     /// Cards beside the one from which the machine boots.
     pub cards: Vec<Card>,
     /// Folder for the console socket and the disks.

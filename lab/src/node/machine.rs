@@ -56,6 +56,7 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
         dbx: &node.dbx,
         sbat_level: &node.sbat_level,
         vlan: context.vlan.map(|vlan| (node.mac, vlan)),
+        authority: context.authority.as_deref(),
     };
     let variables = match context.firmware.is_uefi() && !changes.is_none() {
         false => None,

@@ -127,6 +127,7 @@ impl Environment {
                 config: None,
                 dnsmasq_conf: Some(path),
                 boot_server_config: None,
+                https: None,
             },
             boot: usual_boot(&BootConfig::default()),
             network: Network {
@@ -194,6 +195,7 @@ impl Environment {
                 config: None,
                 dnsmasq_conf: None,
                 boot_server_config: Some(path),
+                https: None,
             },
             network: Network {
                 address,

@@ -52,6 +52,8 @@ pub enum Cause {
     TwoRelays,
     /// The address is of another network's pool.
     WrongPool,
+    /// The machine does not accept the certificate of a web server.
+    TlsRefused,
     /// A port of the switch refuses a VLAN.
     VlanNotAllowed,
     /// The ends of a trunk have different native VLANs.
@@ -154,7 +156,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Cause; 66] = [
+    pub const ALL: [Cause; 67] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -172,6 +174,7 @@ impl Cause {
         Cause::RelayDropsReplies,
         Cause::TwoRelays,
         Cause::WrongPool,
+        Cause::TlsRefused,
         Cause::VlanNotAllowed,
         Cause::NativeVlanMismatch,
         Cause::VlanTagLost,
@@ -244,6 +247,7 @@ impl Cause {
             Cause::RelayDropsReplies => "relay-drops-replies",
             Cause::TwoRelays => "two-relays",
             Cause::WrongPool => "wrong-pool",
+            Cause::TlsRefused => "tls-refused",
             Cause::VlanNotAllowed => "vlan-not-allowed",
             Cause::NativeVlanMismatch => "native-vlan-mismatch",
             Cause::VlanTagLost => "vlan-tag-lost",

@@ -42,6 +42,7 @@ mod signed_chain;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tftp;
+mod tls;
 mod vlan;
 
 pub use cause::Cause;
@@ -144,6 +145,7 @@ const DETECTORS: &[Detector] = &[
     firmware::no_rng,
     firmware::stale_nvram,
     firmware::secure_boot,
+    tls::refused,
     signed_chain::boot_file_in_options_only,
     signed_chain::second_stage_not_found,
     signed_chain::second_stage_refused,

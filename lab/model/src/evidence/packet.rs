@@ -270,6 +270,8 @@ pub enum PacketContent {
         /// First characters of a small textual body, such as a script or an error message.
         body: Option<String>,
     },
+    /// Begin of a TLS connection (RFC 8446 §4.1.2). What follows is encrypted.
+    TlsHello,
     /// TCP connection request that nobody accepted in the capture. Accepted ones are omitted, because their
     /// messages are listed.
     TcpSyn,

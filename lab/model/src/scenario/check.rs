@@ -220,6 +220,7 @@ fn services(draft: &Draft, source: &Source) {
     }
     let giver = proxy.or(pixiecore);
     dnsmasq(dhcp, draft, source);
+    https(draft, source);
     match (dhcp.value, giver) {
         (DhcpService::BootServer | DhcpService::Dnsmasq, Some(giver)) => {
             let what =
@@ -263,6 +264,47 @@ pub(super) fn files(dir: &Path, draft: &Draft, source: &Source) {
                 "name an existing file, by its absolute path or relative to the scenario's folder";
             source.wrong(file.at.clone(), "this file", Wrong::new(what, help));
         }
+    }
+}
+
+/// Rejects HTTPS for machines that cannot be made to trust the authority of the run.
+fn https(draft: &Draft, source: &Source) {
+    let Some(https) = &draft.https else { return };
+    let bios = draft
+        .firmware
+        .iter()
+        .find(|one| one.value == Firmware::Bios);
+    if let Some(bios) = bios {
+        source.clash(
+            (bios.at.clone(), "without variables"),
+            (https.at.clone(), "needs UEFI firmware"),
+            Wrong::new(
+                "`https` with BIOS firmware, which cannot be told whom to trust",
+                "use `firmware = [\"uefi-http\"]` or `[\"uefi\"]`",
+            ),
+        );
+    }
+    let simulated = draft.machines.as_ref();
+    if let Some(machines) = simulated.filter(|one| one.value == Machines::Simulated) {
+        source.clash(
+            (machines.at.clone(), "without TLS"),
+            (https.at.clone(), "needs TLS"),
+            Wrong::new(
+                "`https` with simulated machines, which have no TLS",
+                "use virtual machines, or remove `https`",
+            ),
+        );
+    }
+    let pixiecore = draft.pixiecore.as_ref();
+    if let Some(pixiecore) = pixiecore.filter(|one| one.value != PixiecoreService::None) {
+        source.clash(
+            (pixiecore.at.clone(), "serves HTTP"),
+            (https.at.clone(), "for HTTPS"),
+            Wrong::new(
+                "`https` with Pixiecore, whose clients use HTTP",
+                "remove one of them",
+            ),
+        );
     }
 }
 

@@ -21,8 +21,8 @@ use super::limits::{
 };
 use super::mac::{MacError, card_mac};
 use super::model::{
-    ConfigService, DhcpService, EfiLoader, Image, Machines, PixiecoreService, ProxyDhcpService,
-    Silence, UEFI_SECURE,
+    Certificate, ConfigService, DhcpService, EfiLoader, Image, Machines, PixiecoreService,
+    ProxyDhcpService, Silence, UEFI_SECURE,
 };
 use super::problem::{Located, Source, Wrong};
 use super::program::{self, DraftProgram};
@@ -51,6 +51,7 @@ pub(super) struct Draft {
     pub(super) config: Option<Located<ConfigService>>,
     pub(super) dnsmasq_conf: Option<Located<PathBuf>>,
     pub(super) boot_server_config: Option<Located<PathBuf>>,
+    pub(super) https: Option<Located<Certificate>>,
     pub(super) bios: Option<Located<BiosLoader>>,
     pub(super) efi: Option<Located<EfiLoader>>,
     pub(super) chainload_ipxe: Option<Located<bool>>,
@@ -360,6 +361,15 @@ fn read_services(services: &Table, draft: &mut Draft, is_dhcp_custom: bool) {
     };
     draft.dnsmasq_conf = path("dnsmasq_conf");
     draft.boot_server_config = path("boot_server_config");
+    let certificate = [
+        ("valid", Certificate::Valid),
+        ("expired", Certificate::Expired),
+        ("other-address", Certificate::OtherAddress),
+        ("unknown-authority", Certificate::UnknownAuthority),
+    ];
+    draft.https = services
+        .optional("https")
+        .and_then(|item| item.choice(&certificate));
 }
 
 fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {

@@ -303,6 +303,7 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             config: draft.config.map(|config| config.value),
             dnsmasq_conf: draft.dnsmasq_conf.map(|path| dir.join(path.value)),
             boot_server_config: draft.boot_server_config.map(|path| dir.join(path.value)),
+            https: draft.https.map(|certificate| certificate.value),
         },
         boot: Boot {
             bios: draft

@@ -38,9 +38,9 @@ pub use load::{
 };
 pub use mac::{MacError, card_mac};
 pub use model::{
-    Boot, ConfigService, Deadline, DhcpService, EfiLoader, Expect, ExpectedHashes, FileExpect,
-    Image, Machines, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario, Services,
-    Silence,
+    Boot, Certificate, ConfigService, Deadline, DhcpService, EfiLoader, Expect, ExpectedHashes,
+    FileExpect, Image, Machines, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
+    Services, Silence,
 };
 pub use problem::{InvalidScenario, Problem, Wrong};
 pub use program::{PreparedProgram, ProgramSource, SigningKey};

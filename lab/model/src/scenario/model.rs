@@ -194,6 +194,24 @@ pub struct Services {
     /// `boot-server.toml` for the boot server, used unchanged except for listen addresses and data folders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_server_config: Option<PathBuf>,
+    /// HTTPS instead of HTTP: the certificate of the boot config service. Machines trust an authority that is made for the
+    /// run; its certificate is also served as an initrd, `/assets/authority.cpio`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https: Option<Certificate>,
+}
+
+/// Certificate of the boot config service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certificate {
+    /// Issued for the service's address by the authority that machines trust.
+    Valid,
+    /// As `valid`, but it expired.
+    Expired,
+    /// As `valid`, but for another address.
+    OtherAddress,
+    /// Issued by an authority that machines do not trust.
+    UnknownAuthority,
 }
 
 impl Services {
@@ -205,6 +223,7 @@ impl Services {
         config: None,
         dnsmasq_conf: None,
         boot_server_config: None,
+        https: None,
     };
 
     /// True if any kind of proxy sends the boot options.

@@ -180,6 +180,16 @@ mistakes! {
     two_configurations_are_refused:
         "dhcp = \"boot-server\"" =>
         "dhcp = \"dnsmasq\"\ndnsmasq_conf = \"/a\"\nboot_server_config = \"/b\"";
+    https_for_bios_machines_is_refused:
+        "dhcp = \"boot-server\"" => "dhcp = \"boot-server\"\nhttps = \"valid\"";
+    https_for_simulated_machines_is_refused:
+        "[\"bios\"]\n\n[network]\nsubnet = \"192.168.90.0/24\"\n\n[services]\ndhcp = \"boot-server\"\n\n[boot]\nbios = \"pxelinux\"" =>
+        "[\"uefi\"]\nmachines = \"simulated\"\n\n[network]\nsubnet = \"192.168.90.0/24\"\n\n[services]\ndhcp = \"boot-server\"\nhttps = \"valid\"";
+    https_with_pixiecore_is_refused:
+        "[\"bios\"]\n\n[network]\nsubnet = \"192.168.90.0/24\"\n\n[services]\ndhcp = \"boot-server\"\n\n[boot]\nbios = \"pxelinux\"" =>
+        "[\"uefi\"]\n\n[network]\nsubnet = \"192.168.90.0/24\"\n\n[services]\ndhcp = \"libvirt\"\npixiecore = \"boot-server\"\nhttps = \"valid\"";
+    an_unknown_certificate_is_refused:
+        "dhcp = \"boot-server\"" => "dhcp = \"boot-server\"\nhttps = \"true\"";
     a_host_outside_its_subnet_is_refused:
         "[services]" => "[network]\naddress = \"10.0.0.1\"\n[services]";
     a_kernel_outside_the_assets_is_refused:

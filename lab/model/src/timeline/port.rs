@@ -138,6 +138,21 @@ impl<'w> View<'w> {
         }
     }
 
+    /// True if the machine had opened the TLS connection of this client address and port: the requests in it are
+    /// encrypted, and only the server knows them.
+    fn has_encrypted(&self, at_us: u64, peer: Option<SocketAddr>) -> bool {
+        let packets = self.wire.packets.iter();
+        let mut hellos = packets.filter(|packet| packet.what == PacketContent::TlsHello);
+        hellos.any(|hello| {
+            let from = socket(&hello.from);
+            self.sent(hello)
+                && hello.at_us <= at_us + EARLY_US
+                && from.is_some()
+                && peer.is_some()
+                && is_same_peer(from, peer)
+        })
+    }
+
     /// True if frames of this event crossed the machine's port. `took_us` is the duration of the answer.
     pub(super) fn crossed(&self, at_us: u64, took_us: u64, event: &BootEvent) -> bool {
         let since_us = at_us.saturating_sub(took_us + JOINED_WITHIN_US);
@@ -205,6 +220,7 @@ impl<'w> View<'w> {
                     if is_target(target, path, query) && used == method)
                         && asks(packet)
                 }) || loaded(&|name| is_target(name, path, query))
+                    || self.has_encrypted(at_us, peer)
             }
             // The machine's own messages are the only evidence of these.
             BootEvent::DhcpIgnored { .. }

@@ -33,6 +33,8 @@ pub enum Unproven {
     MatchedBy(StageName),
     /// The bytes of this stage's file were not captured completely at the machine's port.
     NotSeenWhole(StageName),
+    /// The bytes of this stage's file crossed the machine's port encrypted.
+    Encrypted(StageName),
     /// The bytes of this stage's file arrived, but the expected hash is unknown.
     NotCompared(StageName),
 }
@@ -81,6 +83,10 @@ impl fmt::Display for Unproven {
                 f,
                 "the bytes of {stage}: they were not captured completely at the machine's port"
             ),
+            Unproven::Encrypted(stage) => write!(
+                f,
+                "the bytes of {stage}: they were encrypted (TLS) at the machine's port"
+            ),
             Unproven::NotCompared(stage) => write!(
                 f,
                 "the bytes of {stage}: the expected bytes are unknown"
@@ -104,9 +110,9 @@ impl Unproven {
             Unproven::Group(_) => "group".into(),
             Unproven::NotSeen(stage) => stage.to_string(),
             Unproven::MatchedBy(_) => "matched_by".into(),
-            Unproven::NotSeenWhole(stage) | Unproven::NotCompared(stage) => {
-                format!("bytes of {stage}")
-            }
+            Unproven::NotSeenWhole(stage)
+            | Unproven::Encrypted(stage)
+            | Unproven::NotCompared(stage) => format!("bytes of {stage}"),
         }
     }
 }
@@ -124,7 +130,7 @@ pub fn unproven(
         list.push(Unproven::WhoAsked);
     }
     for requirement in requirements(scenario, node, firmware, timeline.vantage) {
-        list.extend(of_requirement(&requirement, timeline));
+        list.extend(of_requirement(&requirement, scenario, timeline));
     }
     if scenario.machines.is_virtual() {
         list.extend(of_config(node, timeline));
@@ -141,7 +147,11 @@ pub fn unproven(
     list
 }
 
-fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unproven> {
+fn of_requirement(
+    requirement: &Requirement,
+    scenario: &Scenario,
+    timeline: &Timeline,
+) -> Vec<Unproven> {
     let stage_events: &[StageEvent] = timeline
         .stage(requirement.stage)
         .map_or(&[], |stage| &stage.events);
@@ -168,7 +178,11 @@ fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unprove
     if timeline.vantage == Vantage::OwnPort && requirement.is_of_a_file() {
         let content = proof.content.clone().unwrap_or_default();
         if content.arrived.is_none() {
-            list.push(Unproven::NotSeenWhole(stage));
+            let is_encrypted = scenario.services.https.is_some();
+            list.push(match is_encrypted {
+                true => Unproven::Encrypted(stage),
+                false => Unproven::NotSeenWhole(stage),
+            });
         } else if !content.is_compared() && requirement.sha256.is_empty() {
             list.push(Unproven::NotCompared(stage));
         }

@@ -94,6 +94,7 @@ pub(crate) fn label(said: &PacketContent, from_machine: bool) -> Label {
                 ..plain(format!("{status}{}", reason(*status)))
             }
         }
+        PacketContent::TlsHello => plain("TLS, encrypted from here".into()),
         PacketContent::TcpSyn => plain("Connect".into()),
         PacketContent::TcpReset => bad("Connection reset".into()),
         PacketContent::ArpRequest { address } => plain(format!("Who has {address}?")),

@@ -151,6 +151,7 @@ fn party(mac: &str, packet: &Packet, relays: &[Relay]) -> Option<Party> {
         | PacketContent::TftpError { .. } => Some((Role::Tftp, told(other))),
         PacketContent::HttpRequest { .. }
         | PacketContent::HttpResponse { .. }
+        | PacketContent::TlsHello
         | PacketContent::TcpSyn
         | PacketContent::TcpReset => Some((Role::Http, at_port(other))),
         PacketContent::Malformed { protocol, .. } => match protocol.as_str() {

@@ -117,3 +117,11 @@ fn header(headers: &[httparse::Header<'_>], name: &str) -> Option<String> {
         .find(|header| header.name.eq_ignore_ascii_case(name))
         .map(|header| String::from_utf8_lossy(header.value).into_owned())
 }
+/// Returns the type of the handshake message with which a TLS connection begins; `None` for other data
+/// (RFC 8446 §5.1: a record of type 22 and of version 3.x).
+pub(super) fn tls_handshake(begin: &[u8]) -> Option<u8> {
+    match begin {
+        [22, 3, 0..=4, _, _, handshake, ..] => Some(*handshake),
+        _ => None,
+    }
+}

@@ -23,6 +23,9 @@ const TEXT_LIMIT_BYTES: u64 = 16 * 1024;
 /// Number of bytes shown of a text.
 const SHOWN_BYTES: usize = 2048;
 
+/// Type of a TLS client's first message (RFC 8446 §4).
+const TLS_CLIENT_HELLO: u8 = 1;
+
 /// End of a chunked body (RFC 9112 §7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -67,6 +70,8 @@ enum State {
     Body(Box<Body>),
     /// In unknown data, until a message begins.
     Lost,
+    /// In a TLS connection, whose messages are encrypted.
+    Encrypted,
 }
 
 impl Default for State {
@@ -100,6 +105,7 @@ impl Reader {
         let mut rest = *datagram;
         while rest.length > 0 {
             let used = match &mut self.state {
+                State::Encrypted => return,
                 State::Lost => {
                     if !head::is_begun(rest.payload) {
                         return;
@@ -134,6 +140,13 @@ impl Reader {
         let room = HEAD_LIMIT_BYTES.saturating_sub(before);
         let fresh = datagram.payload.get(..room).unwrap_or(datagram.payload);
         buffer.extend_from_slice(fresh);
+        if let Some(handshake) = head::tls_handshake(&buffer) {
+            if handshake == TLS_CLIENT_HELLO {
+                wire.say(datagram, PacketContent::TlsHello);
+            }
+            self.state = State::Encrypted;
+            return datagram.length;
+        }
         if !head::is_begun(&buffer) {
             return datagram.length;
         }

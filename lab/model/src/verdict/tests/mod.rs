@@ -3,6 +3,7 @@
 
 mod answers;
 mod course;
+mod https;
 mod mutations;
 mod plain;
 mod ports;

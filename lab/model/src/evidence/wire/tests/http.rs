@@ -288,3 +288,18 @@ fn a_head_that_was_not_captured_to_its_end_still_tells() {
         }
     );
 }
+
+#[test]
+fn tls_connection_is_one_hello_and_nothing_of_what_follows() {
+    let mut talk = Talk::new();
+    // Records of a handshake (22), TLS 1.0 and 1.2: hellos of the client (1) and of the server (2); then encrypted data (23)
+    // that looks like a request.
+    talk.client(&[22, 3, 1, 0, 90, 1, 0, 0, 86, 3, 3]);
+    talk.server(&[22, 3, 3, 0, 60, 2, 0, 0, 56, 3, 3], usize::MAX);
+    talk.client(b"\x17\x03\x03\x00\x30");
+    talk.client(b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n");
+    let wire = talk.script.read();
+    let told: Vec<&PacketContent> = wire.packets.iter().map(|packet| &packet.what).collect();
+    assert_eq!(told, [&PacketContent::TlsHello]);
+    assert_eq!(wire.packets[0].from.port, Some(CLIENT));
+}
