@@ -6,6 +6,7 @@ use std::path::Path;
 
 use boot_server_catalog::ignition::{IgnitionMode, version_of};
 use boot_server_catalog::load::Source;
+use boot_server_catalog::nocloud::{SeedFile, UserDataKind};
 use boot_server_catalog::snapshot::{Folder, Snapshot};
 use lab_model::scenario::{DataCheck, Firmware, MatchedBy, Scenario, load_all};
 use rollout::expected::{ExpectedState, System};
@@ -121,6 +122,47 @@ fn what_they_expect_is_literal() {
             );
         }
     }
+}
+
+/// No run of CI boots these machines: their image needs packages from the network.
+#[test]
+fn cloud_init_has_a_machine_for_each_kind_of_user_data() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/systems/cloud-init");
+    let scenario = Scenario::load(&folder).unwrap();
+    assert_eq!(scenario.firmware, [Firmware::Bios, Firmware::Uefi]);
+    let (snapshot, problems) = Snapshot::load(&Source::of(scenario.data_dir()));
+    assert_eq!(problems, []);
+    let machines = scenario.nodes.iter().map(|node| Machine {
+        name: node.name.clone(),
+        macs: vec![node.mac.to_string()],
+        uuid: Some(node.uuid.to_string()),
+        ..Machine::default()
+    });
+    let inventory = Inventory {
+        machines: machines.collect(),
+    };
+    let plan = plan(&snapshot, &inventory);
+    let mut kinds = Vec::new();
+    for (node, machine) in scenario.nodes.iter().zip(&plan.machines) {
+        let booted = machine.outcome.as_ref().unwrap();
+        let seed = booted.seed.as_ref().unwrap();
+        let user_data = seed.file(SeedFile::UserData).unwrap();
+        kinds.push(UserDataKind::of(&user_data.served.as_ref().unwrap().text).unwrap());
+        let options = &node.expect.kernel_options;
+        assert!(
+            options.contains(&seed.option),
+            "{}: {}",
+            node.name,
+            seed.option
+        );
+    }
+    let each = [
+        UserDataKind::CloudConfig,
+        UserDataKind::Script,
+        UserDataKind::Jinja,
+        UserDataKind::Mime,
+    ];
+    assert_eq!(kinds, each);
 }
 
 /// Compares what the machines of `butane` would be served; `ci/test` boots only one of them.
