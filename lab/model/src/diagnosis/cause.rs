@@ -94,6 +94,10 @@ pub enum Cause {
     ConfigServerError,
     /// The guest rejected the config.
     ConfigRefused,
+    /// cloud-init loaded its seed and did not use it.
+    SeedIgnored,
+    /// A step of the config failed in the guest, such as a command.
+    ConfigStepFailed,
     /// Another machine's config was served.
     WrongConfigServed,
     /// The state inside the machine differs from the expectation, with the right config.
@@ -156,7 +160,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Cause; 67] = [
+    pub const ALL: [Cause; 69] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -195,6 +199,8 @@ impl Cause {
         Cause::ConfigNotFound,
         Cause::ConfigServerError,
         Cause::ConfigRefused,
+        Cause::SeedIgnored,
+        Cause::ConfigStepFailed,
         Cause::WrongConfigServed,
         Cause::GuestDiffers,
         Cause::ConsoleDisturbed,
@@ -268,6 +274,8 @@ impl Cause {
             Cause::ConfigNotFound => "config-not-found",
             Cause::ConfigServerError => "config-server-error",
             Cause::ConfigRefused => "config-refused",
+            Cause::SeedIgnored => "seed-ignored",
+            Cause::ConfigStepFailed => "config-step-failed",
             Cause::WrongConfigServed => "wrong-config-served",
             Cause::GuestDiffers => "guest-differs",
             Cause::ConsoleDisturbed => "console-disturbed",

@@ -14,6 +14,7 @@ mod card;
 mod case;
 mod cause;
 mod chainload;
+mod cloud_init;
 mod config;
 mod config_text;
 mod config_url;
@@ -178,6 +179,9 @@ const DETECTORS: &[Detector] = &[
     config::server_error,
     config::refused_by_guest,
     config_text::unit_failed,
+    cloud_init::seed_url,
+    cloud_init::seed_ignored,
+    cloud_init::step_failed,
     config::wrong_served,
     link::packet_loss,
     link::too_slow,

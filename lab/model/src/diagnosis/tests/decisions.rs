@@ -49,7 +49,8 @@ const OF_OTHERS: &[&str] = &[
     // Formats of files.
     "#cloud-config",
     "#!ipxe",
-    // systemd, util-linux, Linux, sudo, EDK2, Ignition on a console.
+    // systemd, util-linux, Linux, sudo, EDK2, Ignition, cloud-init on a console.
+    "[WARNING]: ",
     " - ",
     "Welcome to ",
     "initramfs",

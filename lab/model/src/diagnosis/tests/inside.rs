@@ -85,7 +85,7 @@ fn a_config_url_to_a_host_that_nobody_has_is_told_by_the_console() {
 }
 
 /// The server answers a question for a config so.
-fn answers(path: &str, status: u16, detail: &str) -> Story {
+pub(super) fn answers(path: &str, status: u16, detail: &str) -> Story {
     let mut story = kernel_up(false);
     let who = Who {
         mac: Some(story.node.mac.into()),

@@ -3,6 +3,7 @@
 mod boot;
 mod captures;
 mod causes;
+mod cloud_init;
 mod decisions;
 mod images;
 mod inside;

@@ -40,6 +40,10 @@ pub(crate) enum Clue {
     Applier,
     /// A mistake in a config, in the words of the program that reads it.
     ConfigMistake,
+    /// A step of a config failed, such as a command.
+    StepFailed,
+    /// cloud-init ends without a data source.
+    NoDataSource,
 }
 
 /// A text, its meaning and where it comes from.
@@ -168,6 +172,9 @@ pub(crate) const CLUES: &[ClueText] = &[
     of(Clue::ConfigComplaint, "Ignition 2.14", "config is not valid"),
     of(Clue::ConfigComplaint, "Ignition 2.14", "couldn't fetch config"),
     of(Clue::ConfigComplaint, "Ignition 2.14", "couldn't find a config"),
+    of(Clue::ConfigComplaint, "cloud-init 22.4.2", "[WARNING]: Unhandled non-multipart"),
+    of(Clue::ConfigComplaint, "cloud-init 22.4.2", "[WARNING]: Failed loading yaml blob"),
+    of(Clue::ConfigComplaint, "cloud-init 22.4.2", "[WARNING]: Failed at merging in cloud config part"),
 
     of(Clue::ConfigWay, "the stand-in", "HTTP status"),
     of(Clue::ConfigWay, "the stand-in", "gave up after"),
@@ -176,6 +183,7 @@ pub(crate) const CLUES: &[ClueText] = &[
 
     of(Clue::Applier, "the stand-in", "guest-agent:"),
     of(Clue::Applier, "the stand-in", "stand-in:"),
+    of(Clue::Applier, "cloud-init 22.4.2", "cloud-init["),
     of(Clue::Applier, "Ignition 2.14", "ignition"),
     of(Clue::Applier, "Ignition 2.14", "Ignition"),
     of(Clue::Applier, "coreos-cloudinit 1.14", "coreos-cloudinit"),
@@ -189,6 +197,15 @@ pub(crate) const CLUES: &[ClueText] = &[
     of(Clue::ConfigMistake, "Ignition 2.14", "invalid"),
     of(Clue::ConfigMistake, "Ignition 2.14", "not valid"),
     of(Clue::ConfigMistake, "Ignition 2.14", "unable to"),
+    of(Clue::ConfigMistake, "cloud-init 22.4.2", "[WARNING]: Unhandled non-multipart"),
+    of(Clue::ConfigMistake, "cloud-init 22.4.2", "[WARNING]: Failed loading yaml blob"),
+
+    of(Clue::StepFailed, "cloud-init 22.4.2", "[WARNING]: Failed to run module"),
+    of(Clue::StepFailed, "cloud-init 22.4.2", "[WARNING]: Running module"),
+    of(Clue::StepFailed, "cloud-init 22.4.2", "[WARNING]: Failed to shellify"),
+
+    of(Clue::NoDataSource, "cloud-init 22.4.2", "Datasource DataSourceNone"),
+    of(Clue::NoDataSource, "cloud-init 22.4.2", "[WARNING]: Used fallback datasource"),
 ];
 
 /// True if the line has a text with this meaning.

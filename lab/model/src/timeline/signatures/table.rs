@@ -68,5 +68,11 @@ pub(crate) const SIGNATURES: &[Signature] = &[
     signature("stand-in: FAILED: Ignition", Start, SYSTEM, Config(ConfigNews::Failed), ("the stand-in", "images/stand-in/initramfs/init")),
     signature("Ignition failed", Anywhere, SYSTEM, Config(ConfigNews::Failed), ("Ignition 2.14", "dracut/30ignition/ignition-generator")),
     signature("Failed to apply cloud-config", Anywhere, SYSTEM, Config(ConfigNews::Failed), ("coreos-cloudinit 1.14", "coreos-cloudinit.go, main")),
+    signature("Datasource DataSourceNoCloud", Anywhere, SYSTEM, Config(ConfigNews::Applied), ("cloud-init 22.4.2", "cloudinit/config/cc_final_message.py")),
+    signature("Datasource DataSourceNone", Anywhere, SYSTEM, Config(ConfigNews::Nothing), ("cloud-init 22.4.2", "cloudinit/config/cc_final_message.py")),
+    signature(".py[WARNING]: ", Anywhere, SYSTEM, Config(ConfigNews::Failed), ("cloud-init 22.4.2", "config/cloud.cfg.d/05_logging.cfg; status and exit code stay those of a success")),
+    signature(".py[ERROR]: ", Anywhere, SYSTEM, Config(ConfigNews::Failed), ("cloud-init 22.4.2", "config/cloud.cfg.d/05_logging.cfg")),
+    signature("status: error", Start, SYSTEM, Config(ConfigNews::Failed), ("cloud-init 22.4.2", "cloudinit/cmd/status.py, printed by images/cloud-init/rootfs/usr/lib/lab/login")),
+    signature("status: disabled", Start, SYSTEM, Config(ConfigNews::Nothing), ("cloud-init 22.4.2", "cloudinit/cmd/status.py, printed by images/cloud-init/rootfs/usr/lib/lab/login")),
     signature("Failed to start ", Anywhere, SYSTEM, Config(ConfigNews::UnitFailed), ("systemd 252", "src/core/job.c, job_print_done_status_message")),
 ];
