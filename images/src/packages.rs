@@ -1,8 +1,8 @@
-//! Boot programs of other Debian releases: their packages are unpacked into the cache.
+//! Boot programs and firmware of other Debian releases: their packages are unpacked into the cache.
 
 use std::path::{Path, PathBuf};
 
-use image_catalog::ProgramName;
+use image_catalog::{DebianRelease, FirmwareBuild, FirmwarePackage, ProgramName};
 
 use crate::cache::Cache;
 use crate::package::{self, Package};
@@ -11,7 +11,12 @@ use crate::{ImageError, Progress};
 /// Returns the file of a boot program in the cache, even if it is missing.
 #[must_use]
 pub fn place(cache: &Path, name: &ProgramName) -> PathBuf {
-    folder(cache).place(&entry(name)).join(name.file())
+    place_of(cache, name.package(), name.release).join(name.file())
+}
+
+/// Returns the folder of an unpacked package in the cache, even if it is missing.
+fn place_of(cache: &Path, package: &str, release: DebianRelease) -> PathBuf {
+    folder(cache).place(&entry(package, release))
 }
 
 /// Returns the file of a boot program; fetches its package if it is not in the cache.
@@ -24,18 +29,45 @@ pub fn acquire(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<PathBuf, ImageError> {
     let file = place(cache, name);
+    acquire_package(cache, name.package(), name.release, &file, progress)?;
+    Ok(file)
+}
+
+/// Returns the root of an unpacked package of firmware; fetches the package if it is not in the cache.
+///
+/// # Errors
+/// [`ImageError`] if the package cannot be fetched or unpacked.
+pub fn acquire_firmware(
+    cache: &Path,
+    firmware: FirmwarePackage,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<PathBuf, ImageError> {
+    let root = place_of(cache, firmware.package(), firmware.release);
+    let code = root.join(firmware.code(FirmwareBuild::Plain));
+    acquire_package(cache, firmware.package(), firmware.release, &code, progress)?;
+    Ok(root)
+}
+
+/// Fetches and unpacks a package, unless `file` of it is there.
+fn acquire_package(
+    cache: &Path,
+    name: &str,
+    release: DebianRelease,
+    file: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), ImageError> {
     if file.is_file() {
-        return Ok(file);
+        return Ok(());
     }
     let packages = folder(cache);
     let lock = packages.lock(progress)?;
     // Another process may have fetched it meanwhile.
     if !file.is_file() {
         let log = cache.join("packages.log");
-        packages.make(&lock, &entry(name), |new| {
+        packages.make(&lock, &entry(name, release), |new| {
             let package = Package {
-                release: name.release,
-                name: name.package(),
+                release,
+                name,
                 version: None,
                 mirror: None,
                 known: &[],
@@ -43,9 +75,9 @@ pub fn acquire(
             package::fetch(package, new, &log, progress).map(drop)
         })?;
     }
-    match std::fs::metadata(&file) {
-        Ok(_) => Ok(file),
-        Err(source) => Err(ImageError::file(&file)(source)),
+    match std::fs::metadata(file) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(ImageError::file(file)(source)),
     }
 }
 
@@ -54,8 +86,8 @@ fn folder(cache: &Path) -> Cache {
 }
 
 /// Returns the name of the unpacked package in the cache.
-fn entry(name: &ProgramName) -> String {
-    format!("{}-{}", name.package(), name.release.number())
+fn entry(package: &str, release: DebianRelease) -> String {
+    format!("{package}-{}", release.number())
 }
 
 #[cfg(test)]

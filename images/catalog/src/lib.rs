@@ -4,6 +4,7 @@
 mod check;
 pub mod digest;
 pub mod family;
+mod firmware;
 pub mod keys;
 pub mod model;
 pub mod name;
@@ -21,11 +22,12 @@ use std::path::Path;
 use thiserror::Error;
 
 use check::Reader;
+pub use firmware::{FirmwareBuild, FirmwarePackage, UnknownFirmware};
 pub use model::{Entry, Family, Role};
 pub use name::{Architecture, ImageName};
 pub use problem::Problem;
 use problem::{Text, nearest, one_of, unreadable_file};
-pub use program::{DebianRelease, ProgramName, UnknownProgram};
+pub use program::{DebianRelease, IpxePackage, ProgramName, UnknownIpxe, UnknownProgram};
 use wire::WireFile;
 
 /// Name of the kernel's file, as CoreOS publishes it.

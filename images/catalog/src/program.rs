@@ -100,6 +100,46 @@ pub struct ProgramName {
     pub release: DebianRelease,
 }
 
+/// iPXE of a Debian release, for BIOS and UEFI: `ipxe:13`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IpxePackage {
+    pub release: DebianRelease,
+}
+
+/// The text names no iPXE.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown boot program: `{0}` (use `ipxe:12` or `ipxe:13`)")]
+pub struct UnknownIpxe(pub String);
+
+impl IpxePackage {
+    /// Returns the programs, by the names under which boot servers serve them.
+    pub fn programs(self) -> impl Iterator<Item = (&'static str, ProgramName)> {
+        let named = [("ipxe.efi", "ipxe"), ("undionly.kpxe", "undionly")];
+        named.into_iter().filter_map(move |(file, name)| {
+            let program = PROGRAMS.iter().find(|program| program.name == name)?;
+            let release = self.release;
+            Some((file, ProgramName { program, release }))
+        })
+    }
+}
+
+impl fmt::Display for IpxePackage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ipxe:{}", self.release.number())
+    }
+}
+
+impl FromStr for IpxePackage {
+    type Err = UnknownIpxe;
+
+    fn from_str(text: &str) -> Result<IpxePackage, UnknownIpxe> {
+        let all = DebianRelease::ALL.into_iter();
+        all.map(|release| IpxePackage { release })
+            .find(|one| one.to_string() == text)
+            .ok_or_else(|| UnknownIpxe(text.to_owned()))
+    }
+}
+
 /// The text names no boot program.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown boot program: `{0}`")]
@@ -168,5 +208,17 @@ mod tests {
         assert_eq!(ipxe("12"), "usr/lib/ipxe/ipxe.efi");
         assert_eq!(ipxe("13"), "usr/lib/ipxe/ipxe-amd64.efi");
         assert_eq!(ProgramName::all().count(), 10);
+        let both: IpxePackage = "ipxe:13".parse().unwrap();
+        let programs: Vec<(&str, String)> = both
+            .programs()
+            .map(|(file, program)| (file, program.to_string()))
+            .collect();
+        let expected = [("ipxe.efi", "ipxe:13"), ("undionly.kpxe", "undionly:13")];
+        assert_eq!(
+            programs,
+            expected.map(|(file, name)| (file, name.to_owned()))
+        );
+        let unknown = Err(UnknownIpxe("grub:13".into()));
+        assert_eq!("grub:13".parse::<IpxePackage>(), unknown);
     }
 }
