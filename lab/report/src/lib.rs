@@ -12,6 +12,7 @@ pub mod github;
 pub mod html;
 pub mod junit;
 pub mod live;
+pub mod matrix;
 pub mod merge;
 pub mod packets;
 mod rehearsal;

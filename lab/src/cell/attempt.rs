@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use super::error::AttemptError;
 use super::message::{CellCommand, Job, Report};
 use super::on_host;
+use super::programs::ProgramError;
 use super::recorder::tell;
 use super::worker::Cell;
 
@@ -68,6 +69,13 @@ fn scenario(job: &Job) -> Result<Scenario, AttemptError> {
     let scenario = Scenario::load_with(&job.scenario, DataCheck::Skip);
     let mut scenario = scenario.map_err(|error| AttemptError::Scenario(error.into()))?;
     scenario.nodes.retain(|node| job.nodes.contains(&node.name));
+    let scenario = job.replacements.apply(&scenario, job.firmware);
+    if let Some(package) = scenario.firmware_package {
+        let name = package.to_string();
+        if !job.programs.contains_key(&name) {
+            return Err(ProgramError::NotFetched(name).into());
+        }
+    }
     Ok(scenario)
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lab_model::evidence::{GaveUp, Record};
 use lab_model::fault::Injections;
-use lab_model::scenario::Firmware;
+use lab_model::scenario::{Firmware, Replacements};
 use serde::{Deserialize, Serialize};
 
 use crate::capture::EvidenceOptions;
@@ -43,6 +43,9 @@ pub struct Job {
     /// Fetched boot programs of other releases, by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub programs: BTreeMap<String, PathBuf>,
+    /// Replacements in the scenario.
+    #[serde(default)]
+    pub replacements: Replacements,
     /// Amount of evidence to collect.
     pub depth: EvidenceOptions,
     /// Faults to inject.

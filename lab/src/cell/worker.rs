@@ -25,7 +25,7 @@ use super::{fault, simulated, switch, topology};
 use crate::capture::ports::Ports;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::domain::Card;
-use crate::node::context::{NodeContext, NodeRecorder};
+use crate::node::context::{FirmwareFiles, NodeContext, NodeRecorder};
 use crate::node::life::{artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
 
@@ -298,6 +298,7 @@ impl Cell {
             depth: job.depth,
             network: network(node.mac, node.network()),
             vlan: topology::vlan_of(&self.scenario, node),
+            firmware_files: self.firmware_files(),
             authority: (self.scenario.services.https.is_some())
                 .then(|| https::authority(&cell_dir())),
             cards: beside.collect(),
@@ -308,6 +309,13 @@ impl Cell {
             machine: job.injections.machine.of(&node.name),
             ports: None,
         }
+    }
+
+    /// Returns the scenario's firmware, if it is not that of the host. Packages are fetched before the cell starts.
+    fn firmware_files(&self) -> Option<FirmwareFiles> {
+        let package = self.scenario.firmware_package?;
+        let root = self.job.programs.get(&package.to_string())?.clone();
+        Some(FirmwareFiles { package, root })
     }
 
     /// Returns the time limits without progress: the scenario's, else the accelerator's defaults.

@@ -13,9 +13,10 @@ use lab_model::scenario::Firmware;
 use shapes::{
     AddressXml, BackendXml, BiosXml, BootXml, ChannelXml, ControllerXml, CpuXml, DevicesXml,
     DiskTargetXml, DiskXml, DomainXml, DriverXml, EntryXml, FeaturesXml, FileXml,
-    FirmwareFeatureXml, FirmwareXml, GraphicsXml, InterfaceXml, LinkXml, ListenXml, LogXml, MacXml,
-    MemoryXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, PortXml, RngXml, RomXml,
-    SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml, TypeXml, VideoXml,
+    FirmwareFeatureXml, FirmwareXml, GraphicsXml, InterfaceXml, LinkXml, ListenXml, LoaderXml,
+    LogXml, MacXml, MemoryXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, PortXml,
+    RngXml, RomXml, SerialXml, SmbiosXml, SmmXml, SocketXml, SysinfoXml, SystemXml, TargetXml,
+    TcgXml, TypeXml, VideoXml,
 };
 
 use super::accel::Accelerator;
@@ -80,6 +81,8 @@ pub struct DomainSpec<'a> {
     pub has_secure_boot: bool,
     /// File with the firmware's variables, if they differ from libvirt's template.
     pub variables: Option<&'a Path>,
+    /// Code of the UEFI firmware, if it is not the host's; `variables` are then of the same firmware.
+    pub code: Option<&'a Path>,
 }
 
 /// Renders the domain XML.
@@ -102,6 +105,8 @@ pub fn render(spec: &DomainSpec<'_>) -> String {
         features: FeaturesXml {
             acpi: (),
             apic: (),
+            // libvirt adds it by itself only to firmware that it chooses.
+            smm: (spec.has_secure_boot && spec.code.is_some()).then_some(SmmXml { state: "on" }),
             tcg: (!kvm).then_some(TcgXml {
                 tb_cache: MemoryXml {
                     unit: "MiB",
@@ -153,13 +158,20 @@ fn os<'a>(uefi: bool, spec: &DomainSpec<'a>) -> OsXml<'a> {
         ],
     };
     OsXml {
-        firmware: uefi.then_some("efi"),
+        firmware: (uefi && spec.code.is_none()).then_some("efi"),
         kind: OsTypeXml {
             arch: "x86_64",
             machine: "q35",
             kind: "hvm",
         },
-        firmware_features: uefi.then_some(FirmwareXml { feature: features }),
+        firmware_features: (uefi && spec.code.is_none())
+            .then_some(FirmwareXml { feature: features }),
+        loader: spec.code.map(|code| LoaderXml {
+            readonly: "yes",
+            secure: if spec.has_secure_boot { "yes" } else { "no" },
+            kind: "pflash",
+            code,
+        }),
         nvram: spec.variables,
         bios: (!uefi).then_some(BiosXml { useserial: "yes" }),
         smbios: SmbiosXml { mode: "sysinfo" },
@@ -327,6 +339,7 @@ mod tests {
             has_rng: true,
             has_secure_boot: false,
             variables: None,
+            code: None,
         }
     }
 

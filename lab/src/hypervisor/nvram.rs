@@ -53,12 +53,20 @@ pub fn own_certificate(cell: &Path) -> PathBuf {
     cell.join("own.der")
 }
 
-/// Writes changed variables to a new file; `own` is the certificate of [`own_certificate`].
+/// Writes changed variables to a new file, from `template` or, without it, from the variables of the host's firmware; `own` is the certificate of [`own_certificate`].
 ///
 /// # Errors
 /// Fails if no firmware of the host has such keys, or a file cannot be read or written.
-pub fn make(changes: Changes<'_>, own: &Path, path: &Path) -> io::Result<()> {
-    let template = template(changes.keys)?;
+pub fn make(
+    changes: Changes<'_>,
+    template: Option<&Path>,
+    own: &Path,
+    path: &Path,
+) -> io::Result<()> {
+    let template = match template {
+        Some(template) => template.to_owned(),
+        None => usual_template(changes.keys)?,
+    };
     let image = read(&template)?;
     let mut store = VariableStore::read(&image).map_err(|error| failed(&template, error))?;
     match changes.keys {
@@ -93,7 +101,7 @@ pub fn make(changes: Changes<'_>, own: &Path, path: &Path) -> io::Result<()> {
 
 /// Returns the variables to change: as libvirt chooses, with keys only for Secure Boot, and of firmware that cannot enforce
 /// it without.
-fn template(keys: Option<SecureBootKeys>) -> io::Result<PathBuf> {
+fn usual_template(keys: Option<SecureBootKeys>) -> io::Result<PathBuf> {
     if keys == Some(SecureBootKeys::Snakeoil) {
         return Ok(SNAKEOIL.into());
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use images::catalog::{FirmwareBuild, FirmwarePackage};
 use lab_model::evidence::{GaveUp, Observation, Record};
 use lab_model::fault::MachineChange;
 use lab_model::scenario::Firmware;
@@ -15,6 +16,28 @@ use crate::capture::EvidenceOptions;
 use crate::capture::ports::Ports;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::domain::Card;
+
+/// UEFI firmware of an unpacked package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirmwareFiles {
+    pub package: FirmwarePackage,
+    /// Root of the unpacked package.
+    pub root: PathBuf,
+}
+
+impl FirmwareFiles {
+    /// Returns the file of the code.
+    #[must_use]
+    pub fn code(&self, build: FirmwareBuild) -> PathBuf {
+        self.root.join(self.package.code(build))
+    }
+
+    /// Returns the file of the variables.
+    #[must_use]
+    pub fn variables(&self, build: FirmwareBuild) -> PathBuf {
+        self.root.join(self.package.variables(build))
+    }
+}
 
 /// Context of a node: paths, devices and settings.
 #[derive(Debug, Clone)]
@@ -29,6 +52,8 @@ pub struct NodeContext {
     pub network: String,
     /// VLAN with which the machine tags its frames.
     pub vlan: Option<u16>,
+    /// Firmware in place of the host's.
+    pub firmware_files: Option<FirmwareFiles>,
     /// Certificate, in DER, of the authority whose web servers the firmware trusts.
     pub authority: Option<PathBuf>,
     /// Cards beside the one from which the machine boots.

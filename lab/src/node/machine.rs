@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use images::catalog::FirmwareBuild;
 use lab_model::scenario::{Node, SecureBootKeys};
 
 use super::context::NodeContext;
@@ -58,11 +59,21 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
         vlan: context.vlan.map(|vlan| (node.mac, vlan)),
         authority: context.authority.as_deref(),
     };
-    let variables = match context.firmware.is_uefi() && !changes.is_none() {
+    let build = match changes.keys {
+        None => FirmwareBuild::Plain,
+        Some(SecureBootKeys::Snakeoil) => FirmwareBuild::SnakeoilKeys,
+        Some(SecureBootKeys::Microsoft(_) | SecureBootKeys::Own) => FirmwareBuild::MicrosoftKeys,
+    };
+    let files = context.firmware_files.as_ref();
+    let template = files.map(|files| files.variables(build));
+    let code = files.map(|files| files.code(build));
+    let has_own = template.is_some() || !changes.is_none();
+    let variables = match context.firmware.is_uefi() && has_own {
         false => None,
         true => {
             let path = context.sockets.join(format!("{}.nvram", node.name));
-            nvram::make(changes, &nvram::own_certificate(&cell_dir()), &path)?;
+            let own = nvram::own_certificate(&cell_dir());
+            nvram::make(changes, template.as_deref(), &own, &path)?;
             Some(path)
         }
     };
@@ -87,6 +98,7 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
         has_rng: !context.machine.without_rng,
         has_secure_boot,
         variables: variables.as_deref(),
+        code: code.as_deref(),
     }))
 }
 

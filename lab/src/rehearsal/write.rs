@@ -68,6 +68,7 @@ pub(super) fn scenario(
             environment.name
         ),
         runs_first: false,
+        firmware_package: None,
         firmware: vec![cast.firmware],
         machines: Machines::Virtual,
         network: environment.network.clone().into(),

@@ -123,6 +123,7 @@ impl UnitRun {
         let job = Job {
             service_images: images.archives.clone(),
             programs: self.setting.programs.clone(),
+            replacements: self.setting.replacements,
             run_id: self.setting.run_id.clone(),
             scenario: unit.scenario.dir.clone(),
             nodes: unit

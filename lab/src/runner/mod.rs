@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lab_model::results::{AttemptOutcome, Progress, Unit, UnitOutcome};
+use lab_model::scenario::Replacements;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -49,6 +50,8 @@ pub struct RunConfig {
     pub assets: Vec<Asset>,
     /// Fetched boot programs of other releases, by their names.
     pub programs: BTreeMap<String, PathBuf>,
+    /// Replacements that the units' scenarios have; the cell applies them to the scenario that it loads.
+    pub replacements: Replacements,
     /// Path of the `boot-server` program.
     pub boot_server: PathBuf,
     /// Accelerator of the machines.

@@ -277,6 +277,7 @@ fn attempt(
             runs_first: false,
             machines: Machines::Virtual,
             firmware: vec![firmware],
+            firmware_package: None,
             network: Network::new(subnet(wire)).into(),
             routers: Vec::new(),
             services: Services::NONE,

@@ -62,6 +62,7 @@ pub(super) fn fitting(draft: &Draft, source: &Source) {
     service::config_keys(draft, source);
     loaders(draft, source);
     simulated(draft, source);
+    firmware_package(draft, source);
     for node in &draft.nodes {
         secure_boot::check(node, draft, source);
         disks(node, draft, source);
@@ -101,6 +102,26 @@ fn simulated(draft: &Draft, source: &Source) {
             Wrong::new(
                 format!("unsupported on simulated machines: boot by {what}"),
                 "use `machines = \"virtual\"`; simulated machines boot by DHCP, TFTP and iPXE scripts only",
+            ),
+        );
+    }
+}
+
+/// Rejects UEFI firmware for a scenario without UEFI machines.
+fn firmware_package(draft: &Draft, source: &Source) {
+    let Some(package) = &draft.firmware_package else {
+        return;
+    };
+    let Some(first) = draft.firmware.first() else {
+        return;
+    };
+    if draft.firmware.iter().all(|one| one.value == Firmware::Bios) {
+        source.clash(
+            (package.at.clone(), "UEFI"),
+            (first.at.clone(), "BIOS only"),
+            Wrong::new(
+                "`firmware_package` without UEFI machines",
+                "add `uefi` to `firmware`, or remove `firmware_package`",
             ),
         );
     }

@@ -20,6 +20,8 @@ use super::limits::{
     MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN,
 };
 use super::mac::{MacError, card_mac};
+use image_catalog::{FirmwarePackage, UnknownFirmware};
+
 use super::model::{
     Certificate, ConfigService, DhcpService, EfiLoader, Image, Machines, PixiecoreService,
     ProxyDhcpService, Silence, UEFI_SECURE,
@@ -40,6 +42,7 @@ pub(super) struct Draft {
     pub(super) summary: String,
     pub(super) runs_first: bool,
     pub(super) firmware: Vec<Located<Firmware>>,
+    pub(super) firmware_package: Option<Located<FirmwarePackage>>,
     /// True if the firmware is `uefi-secure`: nodes have Secure Boot unless they say otherwise.
     pub(super) is_secure: bool,
     pub(super) machines: Option<Located<Machines>>,
@@ -181,6 +184,9 @@ pub(super) fn read(source: &Source) -> Draft {
         .and_then(|item| item.flag())
         .is_some_and(|first| first.value);
     firmware(&root, &mut draft);
+    draft.firmware_package = root
+        .optional("firmware_package")
+        .and_then(|item| item.parse(firmware_package));
     let machines = [Machines::Virtual, Machines::Simulated].map(|one| (one.name(), one));
     draft.machines = root
         .optional("machines")
@@ -370,6 +376,15 @@ fn read_services(services: &Table, draft: &mut Draft, is_dhcp_custom: bool) {
     draft.https = services
         .optional("https")
         .and_then(|item| item.choice(&certificate));
+}
+
+fn firmware_package(text: &str) -> Result<FirmwarePackage, Wrong> {
+    text.parse().map_err(|UnknownFirmware(name)| {
+        Wrong::new(
+            format!("unknown firmware package: `{name}`"),
+            "use `ovmf:12` or `ovmf:13`",
+        )
+    })
 }
 
 fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {

@@ -289,6 +289,7 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             .into_iter()
             .map(|firmware| firmware.value)
             .collect(),
+        firmware_package: draft.firmware_package.map(|package| package.value),
         machines: draft
             .machines
             .map_or(Machines::Virtual, |machines| machines.value),

@@ -18,6 +18,7 @@ pub mod new;
 pub(crate) mod problem;
 mod program;
 pub(crate) mod read;
+mod replacements;
 #[cfg(test)]
 pub(crate) mod schema_tests;
 mod secure_boot;
@@ -44,6 +45,7 @@ pub use model::{
 };
 pub use problem::{InvalidScenario, Problem, Wrong};
 pub use program::{PreparedProgram, ProgramSource, SigningKey};
+pub use replacements::Replacements;
 pub use secure_boot::{ForbiddenProgram, SecureBootKeys};
 pub use service::{
     Part, Placeholder, Ready, ReadyWhen, Restart, Service, ServiceAddress, StopSignal, expand,

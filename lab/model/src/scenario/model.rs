@@ -8,6 +8,7 @@ use boot_server_catalog::nocloud::Seed;
 use boot_server_policy::BiosLoader;
 use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
+use image_catalog::FirmwarePackage;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -40,6 +41,10 @@ pub struct Scenario {
     /// Firmware types to run the scenario on; `uefi-secure` is `uefi` with `secure_boot = true` in every node.
     #[schemars(schema_with = "firmware_schema")]
     pub firmware: Vec<Firmware>,
+    /// UEFI firmware of a Debian release, e.g. `ovmf:13` [default: that of the host].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub firmware_package: Option<FirmwarePackage>,
     #[serde(skip_serializing_if = "Machines::is_virtual")]
     #[schemars(default)]
     pub machines: Machines,

@@ -28,11 +28,11 @@ use maud::{DOCTYPE, PreEscaped, html};
 use view::Page;
 
 /// Style sheet; contains no output of machines.
-const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Content security policy: only images of the run's folder may be loaded. Even if output of a machine were
 /// taken for markup, it could neither run nor send anything.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; base-uri 'none'; form-action 'none'";
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; base-uri 'none'; form-action 'none'";
 
 /// Renders the page as HTML.
 #[must_use]

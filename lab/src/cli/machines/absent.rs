@@ -7,7 +7,7 @@ use lab_report::exit_code::ExitCode;
 use crate::cli::Folders;
 
 /// Names of the missing commands.
-pub(in crate::cli) const NAMES: [&str; 21] = [
+pub(in crate::cli) const NAMES: [&str; 22] = [
     "doctor",
     "run",
     "up",
@@ -28,6 +28,7 @@ pub(in crate::cli) const NAMES: [&str; 21] = [
     "gc",
     "shell",
     "rehearse",
+    "matrix",
     "images",
 ];
 

@@ -8,7 +8,8 @@ use lab_model::fault::{Collection, Fault};
 use lab_model::results::shard::Shard;
 use lab_model::scenario::Firmware;
 
-use super::execution::RunOptions;
+use super::execution::{ReplacementArguments, RunOptions};
+use super::select::Selection;
 
 /// Arguments of `lab run`.
 #[derive(Debug, Args)]
@@ -38,7 +39,22 @@ pub(in crate::cli) struct RunArguments {
     #[arg(long)]
     pub(super) unchecked_data: bool,
     #[command(flatten)]
+    pub(super) replacements: ReplacementArguments,
+    #[command(flatten)]
     pub(super) options: RunOptions,
+}
+
+impl RunArguments {
+    /// Returns the selection of scenarios.
+    pub(super) fn selection(&self) -> Selection<'_> {
+        Selection {
+            names: &self.names,
+            firmware: &self.firmware,
+            is_quick: self.quick,
+            repeat: self.repeat,
+            is_data_unchecked: self.unchecked_data,
+        }
+    }
 }
 
 /// Text that is not a number of repetitions.

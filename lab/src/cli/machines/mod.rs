@@ -10,6 +10,7 @@ mod execution;
 mod faults;
 mod folders;
 mod images;
+mod matrix;
 mod named;
 mod persistent;
 mod programs;
@@ -48,6 +49,9 @@ pub(super) enum MachineCommand {
     /// Boot a virtual twin of each machine of a site, and check its config
     #[command(display_order = 102)]
     Rehearse(rehearse::RehearseArguments),
+    /// Run scenarios on each combination of firmware and boot program, and print a grid
+    #[command(display_order = 103)]
+    Matrix(matrix::MatrixArguments),
     /// List, fetch, verify, build, find and clear images
     #[command(subcommand, display_order = 104)]
     Images(images::ImagesCommand),
@@ -111,6 +115,7 @@ pub(super) fn run(folders: Folders, command: MachineCommand) -> ExitCode {
         MachineCommand::CellCapture => persistent::capture_inside(),
         MachineCommand::Run(run) => with_runtime(run::run(folders, run)),
         MachineCommand::Rehearse(what) => with_runtime(rehearse::run(folders, what)),
+        MachineCommand::Matrix(what) => with_runtime(matrix::run(folders, what)),
         MachineCommand::Up(what) => with_runtime(persistent::bring_up(folders, what)),
         MachineCommand::Persistent(command) => with_runtime(persistent::run(folders, command)),
         MachineCommand::Doctor(what) => with_runtime(doctor::run(folders, what)),

@@ -7,7 +7,7 @@ use boot_server_catalog::problem::nearest;
 use boot_server_catalog::snapshot::Snapshot;
 use clap::Args;
 use images::catalog::ImageName;
-use lab_model::scenario::{DataCheck, FILE_NAME, Scenario};
+use lab_model::scenario::{DataCheck, FILE_NAME, Replacements, Scenario};
 use lab_report::RehearsalSummary;
 use lab_report::exit_code::ExitCode;
 use rollout::inventory::Inventory;
@@ -137,6 +137,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<Exi
         // The operator's directory is used as it is.
         is_fitted: false,
         assets: rehearsal.assets.clone(),
+        replacements: Replacements::default(),
         shard: None,
         whole: None,
     };

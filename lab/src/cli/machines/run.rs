@@ -30,7 +30,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<ExitCode
     let faults = faults::select(folders, arguments)?;
     let all = match &faults {
         Some(faults) => faults.units(),
-        None => select(folders, arguments)?,
+        None => select(folders, &arguments.selection())?,
     };
     let units = of_shard(&all, arguments.shard);
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
@@ -65,6 +65,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<ExitCode
         run_id: folders.run_id(),
         is_fitted: true,
         assets: Vec::new(),
+        replacements: arguments.replacements.into(),
         shard: arguments.shard.map(|shard| shard.to_string()),
         whole: Some(whole),
     };

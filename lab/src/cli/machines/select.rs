@@ -1,5 +1,6 @@
 //! Selection of units for a run: scenarios by name, firmware, repetitions, shard.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use lab_model::fault::Injections;
@@ -8,19 +9,32 @@ use lab_model::results::{Unit, unit_name};
 use lab_model::scenario::{self, DataCheck, Firmware, Scenario, SelectError};
 use lab_report::exit_code::ExitCode;
 
-use super::arguments::RunArguments;
 use crate::cli::Folders;
 use crate::cli::error::{CliError, refuse};
 
+/// Choice of scenarios, firmware types and repetitions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Selection<'a> {
+    /// Names of scenarios; empty for all.
+    pub(super) names: &'a [String],
+    /// Firmware types; empty for all.
+    pub(super) firmware: &'a [Firmware],
+    /// True for the first machine of each scenario only, on the first firmware.
+    pub(super) is_quick: bool,
+    pub(super) repeat: NonZeroU32,
+    /// True if the data directories are not validated.
+    pub(super) is_data_unchecked: bool,
+}
+
 /// Returns the selected units of all shards: first those of scenarios with `runs_first`, each part in the order of names.
-pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, CliError> {
-    let data = if arguments.unchecked_data {
+pub(super) fn select(folders: &Folders, selection: &Selection<'_>) -> Result<Vec<Unit>, CliError> {
+    let data = if selection.is_data_unchecked {
         DataCheck::Skip
     } else {
         DataCheck::Strict
     };
     let mut selected =
-        scenario::load_named(&folders.scenarios(), data, &arguments.names).map_err(|error| {
+        scenario::load_named(&folders.scenarios(), data, selection.names).map_err(|error| {
             CliError {
                 code: match error {
                     SelectError::Invalid(_) => ExitCode::InvalidInput,
@@ -39,8 +53,8 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
         .collect();
     let units: Vec<Unit> = selected
         .into_iter()
-        .map(|scenario| match arguments.quick {
-            true => first_machine(scenario, &arguments.firmware),
+        .map(|scenario| match selection.is_quick {
+            true => first_machine(scenario, selection.firmware),
             false => scenario,
         })
         .map(Arc::new)
@@ -56,7 +70,7 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
                     injections: Injections::default(),
                 })
         })
-        .filter(|unit| arguments.firmware.is_empty() || arguments.firmware.contains(&unit.firmware))
+        .filter(|unit| selection.firmware.is_empty() || selection.firmware.contains(&unit.firmware))
         .collect();
     if units.is_empty() {
         return Err(refuse(
@@ -73,7 +87,7 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
     }
     Ok(units
         .into_iter()
-        .flat_map(|unit| repeated(&unit, arguments.repeat.get()))
+        .flat_map(|unit| repeated(&unit, selection.repeat.get()))
         .collect())
 }
 
@@ -124,7 +138,7 @@ mod tests {
         let MachineCommand::Run(arguments) = *command else {
             panic!("another command");
         };
-        let units = select(&given.places, &arguments).ok().unwrap();
+        let units = select(&given.places, &arguments.selection()).ok().unwrap();
         let mut names: Vec<&str> = units
             .iter()
             .map(|unit| unit.scenario.name.as_str())

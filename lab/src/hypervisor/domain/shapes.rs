@@ -46,10 +46,24 @@ pub(super) struct OsXml<'a> {
     #[serde(rename = "firmware", skip_serializing_if = "Option::is_none")]
     pub(super) firmware_features: Option<FirmwareXml>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) loader: Option<LoaderXml<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) nvram: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bios: Option<BiosXml>,
     pub(super) smbios: SmbiosXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct LoaderXml<'a> {
+    #[serde(rename = "@readonly")]
+    pub(super) readonly: &'static str,
+    #[serde(rename = "@secure")]
+    pub(super) secure: &'static str,
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "$text")]
+    pub(super) code: &'a Path,
 }
 
 #[derive(Serialize)]
@@ -115,7 +129,15 @@ pub(super) struct FeaturesXml {
     pub(super) acpi: (),
     pub(super) apic: (),
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) smm: Option<SmmXml>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tcg: Option<TcgXml>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SmmXml {
+    #[serde(rename = "@state")]
+    pub(super) state: &'static str,
 }
 
 #[derive(Serialize)]

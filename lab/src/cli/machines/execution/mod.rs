@@ -16,11 +16,12 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use lab_model::diagnosis::JudgedNode;
 use lab_model::results::{AttemptOutcome, Unit, UnitOutcome};
-use lab_model::scenario::Image;
+use lab_model::scenario::{Image, Replacements};
 use lab_report::exit_code::ExitCode;
 use lab_report::faults::FaultResults;
 use lab_report::junit::Consoles;
 use lab_report::live::{Events, Live};
+use lab_report::table::Colour;
 use lab_report::whole::Whole;
 use lab_report::{RunSummary, UnitSummary};
 
@@ -44,6 +45,7 @@ use image::fitted;
 use interrupt::Interrupt;
 use watch::{Lost, watch_run, writer};
 
+pub(super) use boot_programs::ReplacementArguments;
 pub(super) use image::{image_of, image_of_empty_part};
 
 /// Flags that control a run.
@@ -142,6 +144,8 @@ pub(super) struct RunRequest {
     pub(super) is_fitted: bool,
     /// Files served below `/assets/` instead of the image's folder; empty to serve the image's folder.
     pub(super) assets: Vec<Asset>,
+    /// Firmware and boot programs in place of the host's.
+    pub(super) replacements: Replacements,
     /// Shard, as `M/N`.
     pub(super) shard: Option<String>,
     /// Complete selection, of all shards.
@@ -194,6 +198,29 @@ impl RunOptions {
         }
     }
 
+    /// Creates the folder of a matrix.
+    pub(super) fn matrix_folder(
+        &self,
+        now: &jiff::Zoned,
+        run_id: &str,
+    ) -> Result<PathBuf, CliError> {
+        let place = self.artifacts.display().to_string();
+        lab_report::artifacts::create(&self.artifacts, now, run_id).map_err(internal(&place))
+    }
+
+    /// Returns the options for a run whose folder is created in `folder`.
+    pub(super) fn below(self, folder: PathBuf) -> RunOptions {
+        RunOptions {
+            artifacts: folder,
+            ..self
+        }
+    }
+
+    /// Returns the use of colours in tables.
+    pub(super) fn colour(&self) -> Colour {
+        OutputStyle::choose(self.quiet, self.no_color).table
+    }
+
     /// Returns the URI of the host's libvirt, if machines use it.
     pub(super) fn connect(&self) -> Option<&str> {
         self.connect.as_deref()
@@ -239,6 +266,7 @@ impl RunOptions {
             image,
             is_fitted,
             assets,
+            replacements,
             shard,
             whole,
         } = request;
@@ -262,6 +290,7 @@ impl RunOptions {
             true => fitted(units, &image.fit, &artifacts.join("scenarios"))?,
             false => units,
         };
+        let units = boot_programs::replaced(units, replacements);
         let setting = RunConfig {
             run_id: run_id.clone(),
             artifacts: artifacts.clone(),
@@ -269,6 +298,7 @@ impl RunOptions {
             image: image.folder.clone(),
             assets,
             programs: boot_programs::fetch(folders, &units)?,
+            replacements,
             boot_server: sibling("boot-server").map_err(|why| refuse(ExitCode::Internal, why))?,
             accelerator: chosen.accelerator,
             places: places(self.jobs, chosen.accelerator),

@@ -9,7 +9,7 @@ use clap::Args;
 use images::catalog::ImageName;
 use lab_model::fault::Injections;
 use lab_model::results::{Unit, UnitOutcome};
-use lab_model::scenario::{self, DataCheck, Firmware, Machines, SelectError};
+use lab_model::scenario::{self, DataCheck, Firmware, Machines, Replacements, SelectError};
 use lab_report::exit_code::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -108,6 +108,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<Ex
         run_id: folders.run_id(),
         is_fitted: true,
         assets: Vec::new(),
+        replacements: Replacements::default(),
         shard: None,
         whole: None,
     };
