@@ -262,7 +262,8 @@ impl PersistentCell {
         let sockets = Sockets::of(node, &context);
         fs::create_dir_all(&context.artifacts)?;
         // QEMU would take the old machine's sockets for another process's.
-        for socket in [&sockets.console, &sockets.journal] {
+        let own = [&sockets.console, &sockets.journal];
+        for socket in own.into_iter().chain(&sockets.checks) {
             match fs::remove_file(socket) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
                     let path = socket.clone();

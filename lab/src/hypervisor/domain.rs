@@ -67,6 +67,8 @@ pub struct DomainSpec<'a> {
     pub console: &'a Path,
     /// File to which QEMU logs the console, with or without a client.
     pub console_log: &'a Path,
+    /// Unix socket of a second serial port with a shell for the checks, if the machine has one.
+    pub check_console: Option<&'a Path>,
     /// Unix socket of the guest's journal, if the guest supports it.
     pub journal: &'a Path,
     /// Unix socket of the firmware's debug console, if enabled.
@@ -194,7 +196,7 @@ fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
     let debug = spec.debug_console.map(|path| SerialXml {
         target: TargetXml {
             kind: "isa-debug",
-            port: 1,
+            port: 1 + u8::from(spec.check_console.is_some()),
             model: ModelNameXml {
                 name: "isa-debugcon",
             },
@@ -212,7 +214,17 @@ fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
         }),
         ..on(spec.console)
     };
-    [Some(console), debug].into_iter().flatten().collect()
+    let checks = spec.check_console.map(|path| SerialXml {
+        target: TargetXml {
+            port: 1,
+            ..on(path).target
+        },
+        ..on(path)
+    });
+    [Some(console), checks, debug]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Returns the network cards: the boot card, then additional cards without ROM, with and without link.
@@ -332,6 +344,7 @@ mod tests {
             network: "lab-4f2a11-net",
             console: Path::new("/run/lab/node1.console"),
             console_log: Path::new("/runs/x/nodes/node1/console.log"),
+            check_console: None,
             journal: Path::new("/run/lab/node1.journal"),
             debug_console: None,
             display: None,
@@ -356,6 +369,17 @@ mod tests {
         });
         let serials = xml.split_once("<serial").unwrap().1;
         insta::assert_snapshot!(serials.split_once("<memballoon").unwrap().0);
+    }
+
+    #[test]
+    fn check_console_is_the_second_port_before_the_debug_console() {
+        let xml = render(&DomainSpec {
+            check_console: Some(Path::new("/run/lab/node1.checks")),
+            debug_console: Some(Path::new("/run/lab/node1.firmware")),
+            ..spec(Firmware::Uefi, Accelerator::Tcg)
+        });
+        let serials = xml.split_once("<serial").unwrap().1;
+        insta::assert_snapshot!(serials.split_once("<channel").unwrap().0);
     }
 
     #[test]

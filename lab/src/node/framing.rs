@@ -3,7 +3,7 @@
 //!
 //! An answer is `<NONCE begin>OUTPUT<NONCE end STATUS CRC LENGTH>`. The nonce is random and used once, so that
 //! no program in the guest can print a marker in advance. CRC and length are those of POSIX `cksum` over
-//! command, status and output, computed in the guest. They detect a kernel message in the output, a lost byte,
+//! command, status and output, computed in the guest; where only `crc32` exists, its eight digits replace both. They detect a kernel message in the output, a lost byte,
 //! and a command that did not arrive as typed.
 
 use lab_model::evidence::disturbance::Disturbance;
@@ -17,14 +17,18 @@ const LIMIT_BYTES: usize = 16 << 20;
 /// Maximum length of an end marker after its nonce: status, checksum and length.
 const END_LIMIT_BYTES: usize = 64;
 
+/// Number of digits that `crc32` prints.
+const CRC32_DIGITS: usize = 8;
+
 /// Shell functions that frame answers; typed once into a shell.
 ///
 /// `lab_run NONCE COMMAND` executes the command in a subshell, stores output and status, and prints the answer;
 /// `lab_say NONCE` prints the same answer again. An answer without line breaks reaches the terminal in one
-/// `write`, which only the kernel can interrupt.
+/// `write`, which only the kernel can interrupt. The busybox of Debian's installer has `crc32` and no `cksum`.
 pub(super) const FUNCTIONS: &str = concat!(
     r"lab_say(){ printf '\n<%s begin>%s<%s end %d %s>\n' ",
-    r#""$1" "$lab_o" "$1" "$lab_s" "$(printf '%s\n%s\n%s' "$lab_c" "$lab_s" "$lab_o"|cksum)"; }; "#,
+    r#""$1" "$lab_o" "$1" "$lab_s" "$(printf '%s\n%s\n%s' "$lab_c" "$lab_s" "$lab_o"|lab_sum)"; }; "#,
+    r"lab_sum(){ if command -v cksum >/dev/null; then cksum; else crc32; fi; }; ",
     r#"lab_run(){ lab_c=$2; lab_o=$(eval "$2" 2>&1); lab_s=$?; lab_say "$1"; }"#,
     "\n"
 );
@@ -121,17 +125,24 @@ impl<'a> Framing<'a> {
             .next()
             .and_then(|status| status.parse().ok())
             .ok_or(Disturbance::MalformedEnd)?;
-        let (crc, length) = match (fields.next(), fields.next(), fields.next()) {
-            (None | Some(""), None, _) => return Err(Disturbance::NoChecksum),
-            (Some(crc), Some(length), None) => (crc, length),
-            _ => return Err(Disturbance::MalformedEnd),
-        };
-        let crc: u32 = crc.parse().map_err(|_| Disturbance::MalformedEnd)?;
-        let length: usize = length.parse().map_err(|_| Disturbance::MalformedEnd)?;
         let output = without_carriage_returns(shown);
         let mut summed = format!("{}\n{status}\n", self.command).into_bytes();
         summed.extend_from_slice(&output);
-        if summed.len() != length || cksum(&summed) != crc {
+        let malformed = |_| Disturbance::MalformedEnd;
+        let is_right = match (fields.next(), fields.next(), fields.next()) {
+            (None | Some(""), None, _) => return Err(Disturbance::NoChecksum),
+            (Some(crc), Some(length), None) => {
+                let crc: u32 = crc.parse().map_err(malformed)?;
+                let length: usize = length.parse().map_err(malformed)?;
+                summed.len() == length && cksum(&summed) == crc
+            }
+            (Some(digits), None, _) if digits.len() == CRC32_DIGITS => {
+                let crc = u32::from_str_radix(digits, 16).map_err(malformed)?;
+                crc32(&summed) == crc
+            }
+            _ => return Err(Disturbance::MalformedEnd),
+        };
+        if !is_right {
             return Err(Disturbance::Checksum);
         }
         let lines: Vec<String> = output.split(|byte| *byte == b'\n').map(clean).collect();
@@ -182,6 +193,19 @@ fn cksum(bytes: &[u8]) -> u32 {
     !crc
 }
 
+/// Returns the checksum of busybox's `crc32`: the CRC-32 of Ethernet (IEEE 802.3, clause 3.2.9), least significant bit
+/// first.
+fn crc32(bytes: &[u8]) -> u32 {
+    const POLYNOMIAL: u32 = 0xEDB8_8320;
+    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| match crc & 1 {
+            0 => crc >> 1,
+            _ => (crc >> 1) ^ POLYNOMIAL,
+        })
+    });
+    !crc
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +221,25 @@ mod tests {
             .output()
             .unwrap();
         shell.stdout
+    }
+
+    /// Bytes that a shell with `crc32` and without `cksum` prints for `command`.
+    fn said_with_crc32(command: &str, output: &str) -> Vec<u8> {
+        let crc = crc32(format!("{command}\n0\n{output}").as_bytes());
+        format!("\n<{NONCE} begin>{output}<{NONCE} end 0 {crc:08x}>\n").into_bytes()
+    }
+
+    #[test]
+    fn feed_answer_with_crc32_is_read_and_a_changed_one_is_not() {
+        // Printed by `printf abc | crc32` of busybox 1.35 in Debian 12's installer.
+        assert_eq!(crc32(b"abc"), 0x3524_41c2);
+        let shown = said_with_crc32("cat x", "one");
+        let answer = read("cat x", &shown).unwrap().unwrap();
+        assert_eq!((answer.status, answer.output.as_str()), (0, "one"));
+        let changed = replaced(&shown, ">one<", ">two<");
+        assert_eq!(read("cat x", &changed), Some(Err(Disturbance::Checksum)));
+        let long = replaced(&shown, " end 0 ", " end 0 0");
+        assert_eq!(read("cat x", &long), Some(Err(Disturbance::MalformedEnd)));
     }
 
     fn read(command: &str, shown: &[u8]) -> Option<Result<Answer, Disturbance>> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use lab_model::evidence::disturbance::Disturbance;
 use lab_model::evidence::domain::Domain;
 use lab_model::evidence::{GaveUp, Observation};
-use lab_model::scenario::Node;
+use lab_model::scenario::{CheckConsole, Node};
 use lab_model::verdict::checks::{Check, checks};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use super::context::{NodeContext, NodeRecorder};
 use super::machine::{self, Sockets};
 use super::outlook::hopeless_or_login;
 use super::picture::keep_picture;
-use super::shell::{Answer, Shell, ShellError};
+use super::shell::{Answer, CHECK_SHELL, Shell, ShellError, wait_for_text};
 use super::units;
 use crate::hypervisor::{Hypervisor, HypervisorError};
 
@@ -46,6 +46,9 @@ const LAST_ROUND: Duration = Duration::from_secs(30);
 /// Number of retries of failed checks after systemd has finished its start.
 const ROUNDS_AFTER_START: u32 = 2;
 
+/// Number of rounds of checks in an installer, which does not tell when its questions are saved.
+const ROUNDS_OF_INSTALLER: u32 = 10;
+
 /// Returns the libvirt name of a run's node.
 #[must_use]
 pub fn domain_name(run_id: &str, node: &Node) -> String {
@@ -66,12 +69,16 @@ pub async fn live(
     let name = domain_name(&context.run_id, node);
     let outcome = async {
         // The journal is only saved; its connection ends with the machine.
-        let (mut console, _journal, device) =
-            power_on(&name, node, context, hypervisor, recorder).await?;
+        let Devices {
+            mut console,
+            mut checks,
+            journal: _journal,
+            device,
+        } = power_on(&name, node, context, hypervisor, recorder).await?;
         let meter = console.meter();
         let deadline = Instant::now() + context.deadline;
         tokio::select! {
-            end = boot_and_check(node, &mut console, deadline, recorder) => match end {
+            end = boot_and_check(node, &mut console, checks.as_mut(), deadline, recorder) => match end {
                 Ok(()) => {}
                 Err(ShellError::Closed) => recorder.saw(Observation::PowerOff { reason: "the machine stopped by itself".into() }),
                 Err(ShellError::Silent) => {
@@ -97,6 +104,7 @@ pub async fn live(
         }
         if context.hold {
             console.disconnect();
+            checks.into_iter().for_each(Console::disconnect);
         }
         Ok(())
     }
@@ -108,20 +116,31 @@ pub async fn live(
     outcome
 }
 
-/// Returns the console, the journal and the host's end of the machine's network card.
+/// Devices of a machine that is on.
+struct Devices {
+    console: Console,
+    /// Second serial port with a shell for the checks.
+    checks: Option<Console>,
+    journal: Console,
+    /// Host's end of the network card.
+    device: Option<String>,
+}
+
+/// Creates the machine, connects to its devices and switches it on.
 async fn power_on(
     name: &str,
     node: &Node,
     context: &NodeContext,
     hypervisor: &Hypervisor,
     recorder: &NodeRecorder,
-) -> Result<(Console, Console, Option<String>), HypervisorError> {
+) -> Result<Devices, HypervisorError> {
     let refused = |what: &str, error: std::io::Error| HypervisorError::Refused {
         what: what.to_owned(),
         message: error.to_string(),
     };
     let Sockets {
         console: socket,
+        checks: checks_socket,
         journal: journal_socket,
         debug: debug_socket,
         ..
@@ -145,6 +164,16 @@ async fn power_on(
     })
     .await
     .map_err(|error| refused("open the serial console", error))?;
+    let checks = match checks_socket {
+        None => None,
+        Some(socket) => {
+            // Only answers of checks are evidence from this port.
+            let (lines, _) = mpsc::unbounded_channel();
+            let log = context.artifacts.join("checks.log");
+            let port = Console::connect(&socket, Some(&log), lines).await;
+            Some(port.map_err(|error| refused("open the second serial port", error))?)
+        }
+    };
     // Saved as received: the guest's journal is for people and is not judged.
     let (lines, _) = mpsc::unbounded_channel();
     let journal_log = context.artifacts.join("journal.log");
@@ -163,7 +192,12 @@ async fn power_on(
     hypervisor.resume_domain(name).await?;
     recorder.progress.begin();
     recorder.saw(Observation::PowerOn);
-    Ok((console, journal, device))
+    Ok(Devices {
+        console,
+        checks,
+        journal,
+        device,
+    })
 }
 
 /// Connects to a console whose lines are recorded as they arrive.
@@ -198,17 +232,32 @@ async fn powered_off(name: &str, hypervisor: &Hypervisor) {
 async fn boot_and_check(
     node: &Node,
     console: &mut Console,
+    checks_port: Option<&mut Console>,
     deadline: Instant,
     recorder: &NodeRecorder,
 ) -> Result<(), ShellError> {
-    if let Some(why) = hopeless_or_login(console, deadline, &recorder.progress).await? {
+    let hopeless = hopeless_or_login(console, deadline, &recorder.progress);
+    let why = match &checks_port {
+        None => hopeless.await?,
+        Some(port) => tokio::select! {
+            why = hopeless => why?,
+            opened = wait_for_text(port, CHECK_SHELL, deadline) => {
+                opened?;
+                None
+            }
+        },
+    };
+    if let Some(why) = why {
         recorder.gave_up(GaveUp::Other(why));
         return Ok(());
     }
-    let mut shell = Shell::wait_for_login(console, deadline).await?;
+    let mut shell = match checks_port {
+        None => Shell::wait_for_login(console, deadline).await?,
+        Some(port) => Shell::wait_for_opened(port, deadline).await?,
+    };
     recorder.saw(Observation::ShellReady);
     let deadline = deadline.min(Instant::now() + SETTLE_DEADLINE);
-    for (check, answer) in settle(&mut shell, checks(node), deadline).await? {
+    for (check, answer) in settle(&mut shell, node, deadline).await? {
         recorder.saw(match answer {
             Asked::Answered(answer) => check.seen(answer.status, &answer.output),
             Asked::Disturbed { disturbance, tries } => Observation::ConsoleDisturbed {
@@ -218,7 +267,9 @@ async fn boot_and_check(
             },
         });
     }
-    if let Some(seen) = ask_units(&mut shell, deadline).await? {
+    if node.check_console == CheckConsole::Console
+        && let Some(seen) = ask_units(&mut shell, deadline).await?
+    {
         recorder.saw(seen);
     }
     shell.leave().await;
@@ -252,16 +303,20 @@ enum Asked {
 /// then after the start.
 async fn settle(
     shell: &mut Shell<'_>,
-    checks: Vec<Check>,
+    node: &Node,
     deadline: Instant,
 ) -> Result<Vec<(Check, Asked)>, ShellError> {
     let mut settled = Vec::new();
-    let mut open = checks;
-    let mut rounds_left = ROUNDS_AFTER_START;
+    let mut open = checks(node);
+    let has_systemd = node.check_console == CheckConsole::Console;
+    let mut rounds_left = match has_systemd {
+        true => ROUNDS_AFTER_START,
+        false => ROUNDS_OF_INSTALLER,
+    };
     let mut is_first = true;
     loop {
         // The first round does not need the answer: if all its checks hold, it is the only round.
-        let mut started = !is_first && has_started(shell, deadline).await?;
+        let mut started = !has_systemd || (!is_first && has_started(shell, deadline).await?);
         while !started && !is_first && Instant::now() + LAST_ROUND < deadline {
             tokio::time::sleep(START_POLL).await;
             started = has_started(shell, deadline).await?;

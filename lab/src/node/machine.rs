@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use images::catalog::FirmwareBuild;
-use lab_model::scenario::{Node, SecureBootKeys};
+use lab_model::scenario::{CheckConsole, Node, SecureBootKeys};
 
 use super::context::NodeContext;
 use crate::cell::sandbox::cell_dir;
@@ -18,6 +18,8 @@ use crate::hypervisor::nvram;
 pub struct Sockets {
     /// Socket of the serial console.
     pub console: PathBuf,
+    /// Socket of the second serial port with a shell for the checks.
+    pub checks: Option<PathBuf>,
     /// Socket of the port for the guest's journal.
     pub journal: PathBuf,
     /// Socket of the UEFI firmware's debug console.
@@ -34,6 +36,7 @@ impl Sockets {
         let has_debug = context.depth.firmware_log && context.firmware.is_uefi();
         Sockets {
             console: socket("console"),
+            checks: (node.check_console == CheckConsole::SecondPort).then(|| socket("checks")),
             journal: socket("journal"),
             debug: has_debug.then(|| socket("firmware")),
             display: context.depth.display.then(|| socket("vnc")),
@@ -91,6 +94,7 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
         network: &context.network,
         console: &sockets.console,
         console_log: &context.artifacts.join("console.log"),
+        check_console: sockets.checks.as_deref(),
         journal: &sockets.journal,
         debug_console: sockets.debug.as_deref(),
         display: sockets.display.as_deref(),

@@ -38,6 +38,9 @@ const LEAVING: Duration = Duration::from_secs(2);
 /// Message of agetty before an automatic login: `node1 login: core (automatic login)`.
 pub const LOGGED_IN: &str = "(automatic login)";
 
+/// Text that an installer's config prints on the second serial port before it opens a shell there.
+pub const CHECK_SHELL: &str = "lab: check shell";
+
 /// Reason why a command has no answer.
 #[derive(Debug, Error)]
 pub enum ShellError {
@@ -89,17 +92,21 @@ impl<'a> Shell<'a> {
         console: &'a mut Console,
         deadline: Instant,
     ) -> Result<Shell<'a>, ShellError> {
-        console
-            .wait_for(0, deadline, |lines, open| {
-                lines
-                    .iter()
-                    .map(String::as_str)
-                    .chain([open])
-                    .any(|line| line.contains(LOGGED_IN))
-                    .then_some(())
-            })
-            .await?;
+        wait_for_text(console, LOGGED_IN, deadline).await?;
         Shell::greet(console, deadline).await
+    }
+
+    /// Waits until a config has opened a shell on the second serial port, then greets it. Nothing is typed before
+    /// [`CHECK_SHELL`] appears.
+    ///
+    /// # Errors
+    /// [`ShellError`] if the deadline passes or the machine ends first.
+    pub async fn wait_for_opened(
+        port: &'a mut Console,
+        deadline: Instant,
+    ) -> Result<Shell<'a>, ShellError> {
+        wait_for_text(port, CHECK_SHELL, deadline).await?;
+        Shell::greet(port, deadline).await
     }
 
     /// Takes over a shell that another client left open.
@@ -232,6 +239,22 @@ impl<'a> Shell<'a> {
             Err(missed) => Err(missed.into()),
         }
     }
+}
+
+/// Waits until a line of the console, or the incomplete one, has `text`.
+///
+/// # Errors
+/// [`ShellError`] if the deadline passes or the machine ends first.
+pub(super) async fn wait_for_text(
+    console: &Console,
+    text: &str,
+    deadline: Instant,
+) -> Result<(), ShellError> {
+    let has_text = |lines: &[String], open: &str| {
+        let mut all = lines.iter().map(String::as_str).chain([open]);
+        all.any(|line| line.contains(text)).then_some(())
+    };
+    Ok(console.wait_for(0, deadline, has_text).await?)
 }
 
 /// Returns the line that runs `command` and frames its answer.

@@ -168,6 +168,16 @@ impl PersistentLab {
         self.from_outside(&self.folder().join(format!("{}.console", node.name)))
     }
 
+    /// Returns the path of the socket with a machine's shell, as seen from outside: a second serial port, if the machine
+    /// has one, else the console.
+    #[must_use]
+    pub fn shell(&self, node: &PersistentNode) -> PathBuf {
+        let checks = self.folder().join(format!("{}.checks", node.name));
+        Some(self.from_outside(&checks))
+            .filter(|port| port.exists())
+            .unwrap_or_else(|| self.console(node))
+    }
+
     /// Returns the path of a file of the cell, as seen from outside.
     #[must_use]
     pub fn from_outside(&self, inside: &Path) -> PathBuf {

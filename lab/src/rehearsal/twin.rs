@@ -1,13 +1,13 @@
 //! Conversion of an inventory machine into a node, with its expectations.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use boot_server_catalog::Labels;
 use boot_server_catalog::snapshot::Folder;
 use boot_server_proto::mac::MacAddr;
 use lab_model::scenario::{
-    Expect, ExpectedHashes, FileExpect, MacError, MatchedBy, Node, SecureBootKeys, card_mac,
-    file_path, unit_name,
+    CheckConsole, Expect, ExpectedHashes, FileExpect, MacError, MatchedBy, Node, SecureBootKeys,
+    card_mac, file_path, unit_name,
 };
 use rollout::expected::ExpectedState;
 use rollout::inventory::Machine;
@@ -124,6 +124,7 @@ pub(super) fn node(
         secure_boot: request.keys_of(machine).map(SecureBootKeys::Microsoft),
         dbx: Vec::new(),
         sbat_level: Vec::new(),
+        check_console: CheckConsole::default(),
         expect,
     };
     Ok(Twin { node, unproven })
@@ -189,11 +190,13 @@ fn expect(
             .collect(),
         cloud_config: cloud.map(|served| served.file),
         ignition: ignition.map(|served| served.file),
+        generic_config: None,
         hostname: expected.hostname,
         kernel_options: expected.kernel_options,
         units_active: checked(expected.units_active, unproven, |unit| {
             unit_name(unit).ok().map(|_| unit.clone())
         }),
+        preseed: BTreeMap::new(),
         resets: 0,
         config_may_fail: false,
         sha256: ExpectedHashes::default(),

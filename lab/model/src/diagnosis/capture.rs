@@ -348,6 +348,7 @@ fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
     let last = chain.into_iter().rev().find(|stage| through(*stage));
     let late = [
         StageName::Ignition,
+        StageName::Generic,
         StageName::CloudConfig,
         StageName::ConfigApplied,
     ];

@@ -10,7 +10,11 @@ use super::{Cause, Finding, Proof};
 use crate::timeline::signatures::{Clue, has_clue};
 use crate::timeline::{self, Outcome, StageEvent, StageName};
 
-const STAGES: [StageName; 2] = [StageName::Ignition, StageName::CloudConfig];
+const STAGES: [StageName; 3] = [
+    StageName::Ignition,
+    StageName::Generic,
+    StageName::CloudConfig,
+];
 
 /// Requests for configs in both stages.
 pub(super) fn requests<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a StageEvent> + use<'a> {
@@ -63,7 +67,7 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
         sentence: format!("the config service answered /{path} with {status}{reason}"),
         evidence,
         remedy: "put the file that the profile names into the service's folder (`cloud/`, \
-                 `ignition/`), or correct its name; check that the labels in the config URL \
+                 `ignition/`, `generic/`), or correct its name; check that the labels in the config URL \
                  select the machine's group; the guest does not retry after a 4xx status"
             .into(),
         weight: 95,
@@ -165,6 +169,7 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
 fn own_of<'c>(case: &'c Case, stage: StageName) -> impl DoubleEndedIterator<Item = &'c StageEvent> {
     let path = match stage {
         StageName::Ignition => Some("ignition"),
+        StageName::Generic => Some("generic"),
         StageName::CloudConfig => Some("cloud"),
         _ => None,
     };
@@ -197,6 +202,11 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
             expect.ignition.is_some(),
         ),
         (
+            StageName::Generic,
+            &expect.group,
+            expect.generic_config.is_some(),
+        ),
+        (
             StageName::CloudConfig,
             &expect.group,
             expect.cloud_config.is_some(),
@@ -217,6 +227,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
     }
     let wanted = [
         (StageName::Ignition, expect.ignition.as_deref()),
+        (StageName::Generic, expect.generic_config.as_deref()),
         (StageName::CloudConfig, expect.cloud_config.as_deref()),
     ];
     for (stage, wanted) in wanted {

@@ -13,11 +13,21 @@ use crate::timeline::{CheckSeen, Outcome, StageName};
 /// Detects a running kernel whose network requests all fail.
 pub(super) fn without_network(case: &Case) -> Option<Finding> {
     let up_us = case.timeline.stage(StageName::KernelUp)?.end_us?;
-    let fetched = [StageName::CloudConfig, StageName::Ignition]
+    let stages = [
+        StageName::CloudConfig,
+        StageName::Ignition,
+        StageName::Generic,
+    ];
+    let fetched = stages
         .into_iter()
         .any(|stage| case.stage_events(stage).iter().any(|one| one.at_us > up_us));
-    let wants_config =
-        case.node.expect.cloud_config.is_some() || case.node.expect.ignition.is_some();
+    let expect = &case.node.expect;
+    let configs = [
+        &expect.cloud_config,
+        &expect.ignition,
+        &expect.generic_config,
+    ];
+    let wants_config = configs.into_iter().any(Option::is_some);
     if fetched || !wants_config || case.stage < StageName::KernelUp {
         return None;
     }

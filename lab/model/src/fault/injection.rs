@@ -373,7 +373,7 @@ fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
 }
 
 /// Stages that a machine begins with a request at its own port.
-pub(super) const REQUESTED: [StageName; 8] = [
+pub(super) const REQUESTED: [StageName; 9] = [
     StageName::Dhcp,
     StageName::Proxy,
     StageName::Nbp,
@@ -381,6 +381,7 @@ pub(super) const REQUESTED: [StageName; 8] = [
     StageName::Kernel,
     StageName::Initrd,
     StageName::Ignition,
+    StageName::Generic,
     StageName::CloudConfig,
 ];
 

@@ -16,7 +16,7 @@ use crate::timeline::StageName;
 pub(super) const BOOT_SECONDS_DEFAULT: u32 = 120;
 const BOOT_SECONDS: std::ops::RangeInclusive<u32> = 10..=600;
 
-const STAGES: [StageName; 14] = [
+const STAGES: [StageName; 15] = [
     StageName::PowerOn,
     StageName::Dhcp,
     StageName::Proxy,
@@ -27,6 +27,7 @@ const STAGES: [StageName; 14] = [
     StageName::Initrd,
     StageName::KernelUp,
     StageName::Ignition,
+    StageName::Generic,
     StageName::UserlandUp,
     StageName::CloudConfig,
     StageName::ConfigApplied,

@@ -7,6 +7,7 @@ use std::path::Path;
 use boot_server_policy::BiosLoader;
 use boot_server_proto::firmware::Firmware;
 
+use super::check_console;
 use super::draft::{Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{DhcpService, EfiLoader, Machines, PixiecoreService, ProxyDhcpService};
@@ -28,6 +29,7 @@ pub(super) fn check(draft: &Draft, source: &Source) {
     for node in &draft.nodes {
         expectations(node, source);
     }
+    check_console::check(draft, source);
 }
 
 /// Adds to `source` all conflicts, but accepts nodes without expectations, which earlier versions could run, so
@@ -488,7 +490,7 @@ fn expectations(node: &DraftNode, source: &Source) {
         return;
     }
     let name = node.name.as_ref().map_or("the node", |name| &name.value);
-    let help = "write at least one of `hostname`, `kernel_options`, `units_active` and `[[node.expect.file]]`";
+    let help = "write at least one of `hostname`, `kernel_options`, `units_active`, `[node.expect.preseed]` and `[[node.expect.file]]`";
     let wrong = Wrong::new(
         format!("missing expectations of `{name}`: the machine could never fail"),
         help,

@@ -123,6 +123,7 @@ fn named_files(data: &Path, draft: &Draft, scenario: &Source) {
         for (folder, name) in [
             ("cloud", &expect.cloud_config),
             ("ignition", &expect.ignition),
+            ("generic", &expect.generic_config),
         ] {
             if let Some(name) = name
                 && let Some(wrong) = missing(data, folder, &name.value)

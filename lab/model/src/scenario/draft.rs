@@ -14,6 +14,7 @@ use image_catalog::ImageName;
 use toml::de::DeTable;
 use uuid::Uuid;
 
+use super::check_console::CheckConsole;
 use super::expect::{self, DraftExpect};
 use super::limits::{
     BOOT_SECONDS_DEFAULT, BOOT_SECONDS_MAX, BOOT_SECONDS_MIN, DISK_MIB_MAX, DISK_MIB_MIN,
@@ -136,6 +137,7 @@ pub(super) struct DraftNode {
     pub(super) memory_mib: u32,
     pub(super) disks_mib: Vec<Located<u32>>,
     pub(super) secure_boot: DraftSecureBoot,
+    pub(super) check_console: Option<Located<CheckConsole>>,
     pub(super) expect: Option<DraftExpect>,
 }
 
@@ -467,6 +469,9 @@ fn node(item: &Item) -> Option<DraftNode> {
             .filter_map(|item| item.number(DISK_MIB_MIN..=DISK_MIB_MAX, "MiB"))
             .collect(),
         secure_boot: secure_boot::read(&table),
+        check_console: table
+            .optional("check_console")
+            .and_then(|item| item.choice(&CheckConsole::ALL)),
         expect: table
             .required("expect", "[node.expect]")
             .and_then(|item| item.table("[node.expect]"))

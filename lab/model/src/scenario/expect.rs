@@ -1,5 +1,6 @@
 //! Parser of `[node.expect]`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::access::Owner;
@@ -25,9 +26,13 @@ pub(super) struct DraftExpect {
     pub(super) initrd: Vec<String>,
     pub(super) cloud_config: Option<Located<String>>,
     pub(super) ignition: Option<Located<String>>,
+    pub(super) generic_config: Option<Located<String>>,
     pub(super) hostname: Option<Located<String>>,
     pub(super) kernel_options: Vec<String>,
     pub(super) units_active: Vec<String>,
+    /// Place of `units_active`, if it is present.
+    pub(super) has_units: Option<Located<()>>,
+    pub(super) preseed: Option<Located<BTreeMap<String, String>>>,
     pub(super) resets: u32,
     pub(super) config_may_fail: Option<Located<bool>>,
     pub(super) sha256: Option<Located<ExpectedHashes>>,
@@ -54,6 +59,7 @@ pub(super) fn read(table: Table) -> DraftExpect {
     let hostname = table.optional("hostname");
     let kernel_options = table.optional("kernel_options");
     let units_active = table.optional("units_active");
+    let preseed = table.optional("preseed");
     let file = table.optional("file");
     let initrd = table.optional("initrd");
     let list = |item: &Option<Item>, parse: fn(&str) -> Result<String, Wrong>| -> Vec<String> {
@@ -70,7 +76,7 @@ pub(super) fn read(table: Table) -> DraftExpect {
         ("file", &file),
     ];
     let written = |item: &Option<Item>| item.map(|item| item.length());
-    let mut checks_something = hostname.is_some();
+    let mut checks_something = hostname.is_some() || preseed.is_some();
     let mut empty_lists = Vec::new();
     for (key, item) in lists {
         match (written(item), item) {
@@ -99,11 +105,17 @@ pub(super) fn read(table: Table) -> DraftExpect {
         initrd: list(&initrd, asset_path),
         cloud_config: named("cloud_config"),
         ignition: named("ignition"),
+        generic_config: named("generic_config"),
         checks_something,
         empty_lists,
         hostname: hostname.and_then(|item| item.parse(host_name)),
         kernel_options: list(&kernel_options, kernel_option),
         units_active: list(&units_active, unit_name),
+        has_units: units_active.map(|item| Located {
+            value: (),
+            at: item.at(),
+        }),
+        preseed: preseed.and_then(|item| answers(&item)),
         resets: table
             .optional("resets")
             .and_then(|item| item.number(0..=RESETS_MAX, "resets"))
@@ -139,6 +151,36 @@ fn hashes(item: &Item) -> Option<Located<ExpectedHashes>> {
         ignition: one("ignition"),
     };
     table.finish();
+    Some(Located {
+        value,
+        at: item.at(),
+    })
+}
+
+/// Parses the table `[node.expect.preseed]`.
+fn answers(item: &Item) -> Option<Located<BTreeMap<String, String>>> {
+    let table = item.table("[node.expect.preseed]")?;
+    let mut value = BTreeMap::new();
+    for (question, answer) in table.entries() {
+        let is_question = question.contains('/')
+            && question
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/-_.+".contains(&b));
+        if !is_question {
+            answer.wrong(Wrong::new(
+                format!("invalid question of debconf: `{question}`"),
+                "use its name with a slash, e.g. `\"netcfg/get_domain\" = \"lab.example\"`",
+            ));
+        } else if let Some(text) = answer.text() {
+            value.insert(question.to_owned(), text.value);
+        }
+    }
+    if value.is_empty() && table.entries().next().is_none() {
+        item.wrong(Wrong::new(
+            "`[node.expect.preseed]` is empty",
+            "write at least one question, e.g. `\"netcfg/get_domain\" = \"lab.example\"`",
+        ));
+    }
     Some(Located {
         value,
         at: item.at(),
@@ -210,10 +252,10 @@ fn files(item: Option<Item>) -> Vec<FileExpect> {
 
 fn file_name(text: &str, key: &str) -> Result<String, Wrong> {
     if text.is_empty() || text.contains(['/', '\\', '\0']) || text.starts_with('.') {
-        let folder = if key == "ignition" {
-            "ignition/"
-        } else {
-            "cloud/"
+        let folder = match key {
+            "ignition" => "ignition/",
+            "generic_config" => "generic/",
+            _ => "cloud/",
         };
         let help =
             format!("use the name of a file in the scenario's `data/{folder}`, e.g. `node1.yaml`");

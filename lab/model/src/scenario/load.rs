@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::check;
+use super::check_console::CheckConsole;
 use super::data;
 use super::draft::{self, Draft, DraftNode};
 use super::expect::DraftExpect;
@@ -366,6 +367,9 @@ fn build_node(draft: DraftNode, is_secure: bool) -> Option<Node> {
         },
         dbx: values(draft.secure_boot.dbx),
         sbat_level: values(draft.secure_boot.sbat_level),
+        check_console: draft
+            .check_console
+            .map_or_else(CheckConsole::default, |port| port.value),
     })
 }
 
@@ -387,9 +391,14 @@ fn build_expect(draft: DraftExpect, node: &str) -> Option<Expect> {
         initrd: draft.initrd,
         cloud_config: draft.cloud_config.map(|file| file.value),
         ignition: draft.ignition.map(|file| file.value),
+        generic_config: draft.generic_config.map(|file| file.value),
         hostname: draft.hostname.map(|name| name.value),
         kernel_options: draft.kernel_options,
         units_active: draft.units_active,
+        preseed: draft
+            .preseed
+            .map(|answers| answers.value)
+            .unwrap_or_default(),
         resets: draft.resets,
         config_may_fail: draft.config_may_fail.is_some_and(|flag| flag.value),
         sha256: draft.sha256.map(|hashes| hashes.value).unwrap_or_default(),

@@ -5,6 +5,7 @@
 
 mod access;
 mod check;
+mod check_console;
 mod data;
 mod digest;
 mod draft;
@@ -31,6 +32,7 @@ mod topology;
 pub use boot_server_proto::firmware::Firmware;
 
 pub use access::{FileMode, Owner};
+pub use check_console::CheckConsole;
 pub use digest::{Sha256Error, Sha256Hex};
 pub use expect::{file_path, unit_name};
 pub use fit::{Fit, FitError};

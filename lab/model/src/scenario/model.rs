@@ -1,6 +1,7 @@
 //! Types of a valid scenario. Their TOML form is that of `scenario.toml`, so that a resolved scenario can be
 //! loaded again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::access::{FileMode, Owner};
+use super::check_console::CheckConsole;
 use super::digest::Sha256Hex;
 use super::limits::{
     BOOT_SECONDS_DEFAULT, BOOT_SECONDS_MAX, BOOT_SECONDS_MIN, DISK_MIB_MAX, DISK_MIB_MIN,
@@ -464,6 +466,10 @@ pub struct Node {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub sbat_level: Vec<String>,
+    /// Serial port with the shell that executes the checks; an installer has its dialogues on the console.
+    #[serde(skip_serializing_if = "CheckConsole::is_console")]
+    #[schemars(default)]
+    pub check_console: CheckConsole,
     /// State that the node must reach.
     pub expect: Expect,
 }
@@ -513,6 +519,7 @@ impl Node {
             secure_boot: None,
             dbx: Vec::new(),
             sbat_level: Vec::new(),
+            check_console: CheckConsole::default(),
             expect: Expect {
                 matched_by: MatchedBy::Default,
                 group: String::new(),
@@ -521,9 +528,11 @@ impl Node {
                 initrd: Vec::new(),
                 cloud_config: None,
                 ignition: None,
+                generic_config: None,
                 hostname: None,
                 kernel_options: Vec::new(),
                 units_active: Vec::new(),
+                preseed: BTreeMap::new(),
                 resets: 0,
                 config_may_fail: false,
                 sha256: ExpectedHashes::default(),
@@ -561,6 +570,9 @@ pub struct Expect {
     /// File in `ignition/` that must have been served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignition: Option<String>,
+    /// File in `generic/` that must have been served, such as a preseed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generic_config: Option<String>,
     /// Expected host name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
@@ -572,6 +584,10 @@ pub struct Expect {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub units_active: Vec<String>,
+    /// Answers to questions of Debian's installer, as `debconf-get` prints them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
+    pub preseed: BTreeMap<String, String>,
     /// Maximum number of resets of any kind between power-on and the last check.
     #[serde(skip_serializing_if = "is_zero")]
     #[schemars(default, range(max = RESETS_MAX))]

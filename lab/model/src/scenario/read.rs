@@ -23,7 +23,7 @@ pub(crate) struct Table<'s, 'i> {
 #[derive(Clone, Copy)]
 pub(crate) struct Item<'s, 'i> {
     source: &'s Source,
-    key: &'static str,
+    key: &'s str,
     value: &'s Spanned<DeValue<'i>>,
 }
 
@@ -59,6 +59,15 @@ impl<'s, 'i> Table<'s, 'i> {
             source: self.source,
             key,
             value,
+        })
+    }
+
+    /// Returns all entries, for a table whose keys are names of the user's.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'s str, Item<'s, 'i>)> + use<'s, 'i> {
+        let source = self.source;
+        self.entries.iter().map(move |(key, value)| {
+            let key = key.get_ref().as_ref();
+            (key, Item { source, key, value })
         })
     }
 

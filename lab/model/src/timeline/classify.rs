@@ -363,6 +363,7 @@ pub(super) fn http_stage(
         "/_/ipxe" => (StageName::Script, told()),
         "/cloud" => (StageName::CloudConfig, None),
         "/ignition" => (StageName::Ignition, None),
+        "/generic" => (StageName::Generic, None),
         "/_/booting" => (StageName::KernelUp, told()),
         _ if path == "/nocloud" || path.starts_with("/nocloud/") => (StageName::CloudConfig, None),
         _ if path.starts_with("/nbp/") => (StageName::Nbp, None),

@@ -103,6 +103,8 @@ pub enum StageName {
     KernelUp,
     /// Transfer of the Ignition config (in the initrd).
     Ignition,
+    /// Transfer of a config of `/generic`, such as a preseed.
+    Generic,
     /// Login on the console.
     UserlandUp,
     /// Transfer of the cloud-config.
@@ -127,6 +129,7 @@ impl StageName {
             StageName::Initrd => "initrd",
             StageName::KernelUp => "kernel-up",
             StageName::Ignition => "ignition",
+            StageName::Generic => "generic",
             StageName::UserlandUp => "userland-up",
             StageName::CloudConfig => "cloud-config",
             StageName::ConfigApplied => "config-applied",

@@ -78,6 +78,7 @@ impl Phase {
             | StageName::Initrd => Phase::Load,
             StageName::KernelUp
             | StageName::Ignition
+            | StageName::Generic
             | StageName::UserlandUp
             | StageName::CloudConfig
             | StageName::ConfigApplied => Phase::System,

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::evidence::Observation;
-use crate::scenario::{FileMode, Node};
+use crate::scenario::{CheckConsole, FileMode, Node};
 
 /// Maximum length of an actual content that is shown, in characters.
 const SHOWN_CHARACTERS: usize = 400;
@@ -34,6 +34,8 @@ enum Judge {
     Content,
     /// The answer is the expected mode, in octal digits.
     Mode,
+    /// The answer is the expected mode, as `ls -l` writes it.
+    Symbolic,
     /// The answer contains the expected option as a word.
     Word,
 }
@@ -63,6 +65,12 @@ impl Check {
                 let holds = found
                     .parse::<FileMode>()
                     .is_ok_and(|m| m.to_string() == self.expected);
+                (found, holds)
+            }
+            Judge::Symbolic => {
+                let mode: Option<FileMode> = octal(output).and_then(|mode| mode.parse().ok());
+                let found = mode.map_or_else(|| shown(output), |mode| mode.to_string());
+                let holds = found == self.expected;
                 (found, holds)
             }
             // The kernel treats `a="b"` like `a=b`; Pixiecore writes the former.
@@ -132,28 +140,60 @@ pub fn checks(node: &Node) -> Vec<Check> {
     for file in &expect.files {
         let path = quoted(&file.path);
         let name = |what| format!("file {} {what}", file.path);
-        add(
-            name("content"),
-            as_root(&format!("base64 -w0 {path}")),
-            &file.content,
-            Judge::Content,
-        );
+        let base64_of = match node.check_console {
+            CheckConsole::Console => as_root(&format!("base64 -w0 {path}")),
+            CheckConsole::SecondPort => format!("base64 -w0 {path}"),
+        };
+        add(name("content"), base64_of, &file.content, Judge::Content);
         let owner = file.owner.to_string();
-        add(
-            name("owner"),
-            as_root(&format!("stat -c %U:%G {path}")),
-            &owner,
-            Judge::Text,
-        );
         let mode = file.mode.to_string();
-        add(
-            name("mode"),
-            as_root(&format!("stat -c %a {path}")),
-            &mode,
-            Judge::Mode,
-        );
+        let (owned_by, with_mode, judge) = match node.check_console {
+            CheckConsole::Console => (
+                as_root(&format!("stat -c %U:%G {path}")),
+                as_root(&format!("stat -c %a {path}")),
+                Judge::Mode,
+            ),
+            // The busybox of Debian's installer has no `stat`.
+            CheckConsole::SecondPort => (
+                format!("ls -ld {path} | awk '{{ print $3 \":\" $4 }}'"),
+                format!("ls -ld {path} | cut -c 1-10"),
+                Judge::Symbolic,
+            ),
+        };
+        add(name("owner"), owned_by, &owner, Judge::Text);
+        add(name("mode"), with_mode, &mode, judge);
+    }
+    for (question, answer) in &expect.preseed {
+        let command = format!("{WITHOUT_FRONTEND}; debconf-get {}", quoted(question));
+        add(format!("preseed {question}"), command, answer, Judge::Text);
     }
     checks
+}
+
+/// Forgets the debconf of the program that started the shell, so that `debconf-get` starts its own.
+const WITHOUT_FRONTEND: &str =
+    "unset DEBIAN_HAS_FRONTEND DEBIAN_FRONTEND DEBCONF_REDIR DEBCONF_OLD_FD_BASE";
+
+/// Returns the octal digits of a mode that `ls -l` writes, such as `-rw-r--r--`.
+fn octal(symbolic: &str) -> Option<String> {
+    let bits = symbolic.strip_prefix(['-', 'd'])?.as_bytes();
+    let mut digits = [0_u8; 4];
+    for (index, class) in bits.chunks(3).enumerate() {
+        let [read, write, execute] = class else {
+            return None;
+        };
+        let special = 4 >> index;
+        let digit = digits.get_mut(index + 1)?;
+        *digit += 4 * u8::from(*read == b'r') + 2 * u8::from(*write == b'w');
+        *digit += u8::from(b"xst".contains(execute));
+        digits[0] += special * u8::from(b"sStT".contains(execute));
+    }
+    (bits.len() == 9).then(|| {
+        digits
+            .iter()
+            .map(|digit| char::from(b'0' + digit))
+            .collect()
+    })
 }
 
 /// Returns the command as root. On CoreOS `core` may use `sudo` without a password; root needs none.
@@ -309,6 +349,39 @@ mode = "0600"
         assert_eq!(mode.judge(0, "600"), ("0600".into(), true));
         assert_eq!(mode.judge(0, "644"), ("0644".into(), false));
         assert_eq!(mode.judge(0, "4600"), ("4600".into(), false));
+    }
+
+    #[test]
+    fn checks_of_an_installer_use_what_its_busybox_has() {
+        let scenario = SCENARIO
+            .replace("units_active = [\"lab-node1.service\"]\n", "")
+            .replace("[node.expect]", "check_console = \"ttyS1\"\n[node.expect]")
+            .replace(
+                "[[node.expect.file]]",
+                "[node.expect.preseed]\n\"netcfg/get_domain\" = \"lab.example\"\n[[node.expect.file]]",
+            );
+        let scenario = Scenario::parse("checks", Path::new(""), &scenario).unwrap();
+        let commands: Vec<String> = checks(&scenario.nodes[0])
+            .into_iter()
+            .map(|check| format!("{}\n    {}", check.name, check.command))
+            .collect();
+        insta::assert_snapshot!(commands.join("\n"));
+    }
+
+    #[test]
+    fn octal_mode_is_that_of_ls() {
+        for (symbolic, mode) in [
+            ("-rw-r--r--", "0644"),
+            ("-rw-------", "0600"),
+            ("-rwsr-xr-t", "5755"),
+            ("-rwSr-s--T", "7650"),
+            ("drwxr-x---", "0750"),
+        ] {
+            assert_eq!(octal(symbolic).as_deref(), Some(mode), "{symbolic}");
+        }
+        for none in ["", "ls: /x: No such file", "-rw-r--r--+", "lrwxrwxrwx"] {
+            assert_eq!(octal(none), None, "{none}");
+        }
     }
 
     #[test]

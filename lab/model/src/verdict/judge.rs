@@ -233,8 +233,8 @@ fn wrong_answer(requirement: &Requirement, answer: &StageEvent) -> Option<String
 
 /// If the lab has no DHCP server, the first request over the network proves that another one exists.
 fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<Unmet> {
-    use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
-    let asked = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig]
+    use StageName::{CloudConfig, Generic, Ignition, Initrd, Kernel, Nbp, Script};
+    let asked = [Nbp, Script, Kernel, Initrd, Ignition, Generic, CloudConfig]
         .into_iter()
         .any(|stage| timeline.stage(stage).is_some());
     if scenario.services.dhcp != DhcpService::None || asked {

@@ -18,8 +18,9 @@ const LOADING: [StageName; 6] = [
 ];
 
 /// Stages of the booted system.
-const SYSTEM: [StageName; 4] = [
+const SYSTEM: [StageName; 5] = [
     StageName::Ignition,
+    StageName::Generic,
     StageName::UserlandUp,
     StageName::CloudConfig,
     StageName::Checks,

@@ -8,7 +8,7 @@ use boot_server_policy::BiosLoader;
 use uuid::Uuid;
 
 use crate::scenario::{
-    DhcpService, EfiLoader, Firmware, Image, MatchedBy, Node, Part, PixiecoreService,
+    CheckConsole, DhcpService, EfiLoader, Firmware, Image, MatchedBy, Node, Part, PixiecoreService,
     ProxyDhcpService, Scenario, Sha256Hex,
 };
 use crate::timeline::{self, StageEvent, StageName, Vantage};
@@ -72,8 +72,8 @@ impl Requirement {
 
     /// True if the machine itself must have requested a file and received the answer.
     pub(super) fn is_of_a_file(&self) -> bool {
-        use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
-        let loads = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig];
+        use StageName::{CloudConfig, Generic, Ignition, Initrd, Kernel, Nbp, Script};
+        let loads = [Nbp, Script, Kernel, Initrd, Ignition, Generic, CloudConfig];
         let is_of_service = [By::Machine, By::MachineOfService].contains(&self.by);
         is_of_service && loads.contains(&self.stage)
     }
@@ -308,13 +308,21 @@ fn of_whole_boot(
             Some(file.clone()),
         );
     }
-    add(
-        StageName::UserlandUp,
-        format!("a login {console}"),
-        Subject::Any,
-        None,
-        None,
-    );
+    if let Some(file) = &node.expect.generic_config {
+        let what = format!("{} to fetch {file} of group {group}", node.name);
+        add(
+            StageName::Generic,
+            what,
+            Subject::Path("generic".into()),
+            Some(group.clone()),
+            Some(file.clone()),
+        );
+    }
+    let login = match node.check_console {
+        CheckConsole::Console => format!("a login {console}"),
+        CheckConsole::SecondPort => "a shell on the second serial port".into(),
+    };
+    add(StageName::UserlandUp, login, Subject::Any, None, None);
     if let Some(file) = &node.expect.cloud_config {
         let what = format!(
             "{} to fetch cloud-config {file} of group {group}",

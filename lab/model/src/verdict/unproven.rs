@@ -5,7 +5,7 @@ use std::fmt;
 use super::judge::{is_implied, is_judged};
 use super::proof::proves;
 use super::require::{Requirement, requirements};
-use crate::scenario::{Firmware, Node, Scenario};
+use crate::scenario::{CheckConsole, Firmware, Node, Scenario};
 use crate::timeline::{Outcome, StageEvent, StageName, Timeline, Vantage};
 
 /// Claim that a pass does not prove.
@@ -25,6 +25,8 @@ pub enum Unproven {
     StillStarting(Vec<String>),
     /// The stand-in lacks the programs of these units of the config.
     WithoutProgram(Vec<String>),
+    /// The machine ran an installer, which was stopped before it touched a disk.
+    Installation,
     /// The group that answered in this stage is unknown: the service does not tell.
     Group(StageName),
     /// No message of this stage was captured at the machine's port; later stages show that it took place.
@@ -67,6 +69,9 @@ impl fmt::Display for Unproven {
                 "that {} works: the stand-in lacks its program",
                 units.join(", ")
             ),
+            Unproven::Installation => f.write_str(
+                "an installation: the installer ran its config and was stopped before it touched a disk",
+            ),
             Unproven::Group(stage) => write!(
                 f,
                 "which group answered at {stage}: the service does not tell, and the scenario states no hash"
@@ -107,6 +112,7 @@ impl Unproven {
             Unproven::Units | Unproven::StillStarting(_) | Unproven::WithoutProgram(_) => {
                 "units".into()
             }
+            Unproven::Installation => "an installation".into(),
             Unproven::Group(_) => "group".into(),
             Unproven::NotSeen(stage) => stage.to_string(),
             Unproven::MatchedBy(_) => "matched_by".into(),
@@ -192,10 +198,18 @@ fn of_requirement(
 
 fn is_without_config(node: &Node) -> bool {
     let expect = &node.expect;
-    expect.cloud_config.is_none() && expect.ignition.is_none()
+    expect.cloud_config.is_none() && expect.ignition.is_none() && expect.generic_config.is_none()
 }
 
 fn of_config(node: &Node, timeline: &Timeline) -> Vec<Unproven> {
+    if node.check_console == CheckConsole::SecondPort {
+        // The config opened the shell that answered: it was applied as far as that.
+        let without = is_without_config(node).then_some(Unproven::NoConfig);
+        return without
+            .into_iter()
+            .chain([Unproven::Installation])
+            .collect();
+    }
     if is_without_config(node) {
         return vec![Unproven::NoConfig];
     }

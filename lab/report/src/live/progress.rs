@@ -221,12 +221,13 @@ fn place(unit: &Unit, node: Option<&Node>, records: &[Record]) -> Place {
 }
 
 /// Stages that come after the missed requirement if a machine is ahead of its evidence.
-const LATE: [StageName; 9] = [
+const LATE: [StageName; 10] = [
     StageName::Script,
     StageName::Kernel,
     StageName::Initrd,
     StageName::KernelUp,
     StageName::Ignition,
+    StageName::Generic,
     StageName::UserlandUp,
     StageName::CloudConfig,
     StageName::ConfigApplied,

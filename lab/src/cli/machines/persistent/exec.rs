@@ -54,7 +54,7 @@ pub(super) async fn in_shell(
         )
     };
     let (lines, _) = mpsc::unbounded_channel();
-    let mut console = Console::connect(&lab.console(node), None, lines)
+    let mut console = Console::connect(&lab.shell(node), None, lines)
         .await
         .map_err(|error| failed(&error))?;
     let deadline = Instant::now() + Duration::from_secs(seconds);
