@@ -9,6 +9,12 @@ use super::{folders, machines, project, write_assets};
 fn validated(folder: &Path) -> Report {
     let assets = tempfile::tempdir().unwrap();
     write_assets(assets.path());
+    // The lab makes this initrd of `https-boot` for each run.
+    std::fs::copy(
+        assets.path().join(INITRD),
+        assets.path().join("authority.cpio"),
+    )
+    .unwrap();
     let listed = machines(folder);
     validate(&Request {
         root: folder.join("data"),
