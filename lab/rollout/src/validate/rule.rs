@@ -163,6 +163,7 @@ rules! {
         "cloud-init-missing-key" Error "A key required by cloud-init is missing",
         "cloud-init-value" Error "A value is refused by cloud-init's schema",
         "cloud-init-deprecated" Warning "A key or value is deprecated by cloud-init",
+        "cloud-init-part" Warning "A part of a MIME message is of no type that cloud-init knows",
         "cloud-init-unchecked" Info "A jinja template is not checked by cloud-init's schema",
         "unquoted-permissions" Info "Permissions without quotes are a number to other readers",
     }

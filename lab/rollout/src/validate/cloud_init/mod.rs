@@ -1,10 +1,12 @@
 //! User-data of NoCloud seeds: what cloud-init makes of it.
 //!
 //! ```text
+//! mime     parts of a MIME message
 //! schema   cloud-init's published schema of a `#cloud-config`
 //! scalar   bare words of YAML, as cloud-init reads them
 //! ```
 
+mod mime;
 mod scalar;
 mod schema;
 #[cfg(test)]
@@ -14,6 +16,7 @@ use boon::Type;
 use boot_server_catalog::nocloud::{InvalidCloudInitData, UserDataKind};
 use boot_server_catalog::problem::nearest;
 
+use self::mime::PartKind;
 use self::schema::{Mistake, VERSION, Violation, Want, dotted};
 use super::finding::{Findings, Source};
 use super::tree::{At, yaml};
@@ -45,20 +48,72 @@ pub(super) fn check(
     findings.add(source.problem(rule, at, invalid.to_string(), help));
 }
 
-/// Looks at a text whose kind cloud-init knows and whose YAML it can read.
+/// Looks at a text whose kind cloud-init knows.
 fn checked(source: &Source, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) {
     match UserDataKind::of(text) {
-        Some(UserDataKind::CloudConfig) => {}
-        Some(UserDataKind::Jinja) => {
-            let message = "not checked: cloud-init renders this jinja template in the machine";
-            let help = "run `cloud-init schema --system` in a machine that has applied it";
-            let at = place(At { line: 1, column: 1 });
-            return findings.add(source.problem("cloud-init-unchecked", at, message, help));
-        }
-        _ => return,
+        Some(UserDataKind::CloudConfig) => config(source, text, place, findings),
+        Some(UserDataKind::Jinja) => unchecked(source, place(FIRST), findings),
+        Some(UserDataKind::Mime) => message(source, text, place, findings),
+        Some(UserDataKind::Script | UserDataKind::Other) | None => {}
     }
-    let Ok(tree) = yaml::parse(text) else {
-        return;
+}
+
+/// Position of a text's first character.
+const FIRST: At = At { line: 1, column: 1 };
+
+fn unchecked(source: &Source, at: At, findings: &mut Findings) {
+    let message = "not checked: cloud-init renders this jinja template in the machine";
+    let help = "run `cloud-init schema --system` in a machine that has applied it";
+    findings.add(source.problem("cloud-init-unchecked", at, message, help));
+}
+
+/// Looks at each part of a MIME message.
+fn message(source: &Source, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) {
+    let parts = mime::parts(text).unwrap_or_default();
+    let has_handler = parts.iter().any(|part| part.kind == PartKind::Handler);
+    for (index, part) in parts.iter().enumerate() {
+        let number = index + 1;
+        let in_message = |at: At| match part.is_verbatim {
+            true => place(At {
+                line: part.at.line + at.line.saturating_sub(1),
+                ..at
+            }),
+            false => place(part.at),
+        };
+        let (message, help) = match &part.kind {
+            PartKind::CloudConfig => {
+                config(source, &part.text, &in_message, findings);
+                continue;
+            }
+            PartKind::Jinja => {
+                unchecked(source, place(part.at), findings);
+                continue;
+            }
+            PartKind::Handler | PartKind::Other => continue,
+            PartKind::Unknown(_) if has_handler => continue,
+            PartKind::Unknown(of) => (
+                format!("cloud-init does not know the type `{of}` of part {number}"),
+                "write `Content-Type: text/cloud-config`, `text/x-shellscript` or `text/jinja2`",
+            ),
+            PartKind::NoKind(of) => (
+                format!("the first line of part {number} (`{of}`) is none that cloud-init knows"),
+                "start the part with a line such as `#cloud-config` or `#!/bin/sh`, or give it its type",
+            ),
+        };
+        findings.add(source.problem("cloud-init-part", place(part.at), message, help));
+    }
+}
+
+/// Looks at a cloud-config, whose first line a part of a message need not have.
+fn config(source: &Source, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) {
+    let tree = match yaml::parse(text) {
+        Ok(tree) => tree,
+        Err(invalid) => {
+            let message = format!("cloud-config is not YAML: {invalid}");
+            let at = place(invalid.at);
+            let help = "correct the YAML";
+            return findings.add(source.problem("cloud-config-syntax", at, message, help));
+        }
     };
     for entry in tree.duplicate_keys() {
         let message = format!("duplicate key `{}` (the last one counts)", entry.key);

@@ -55,3 +55,56 @@ fn text_that_cloud_init_would_not_apply_is_told() {
         [("cloud-init-unchecked", 1)]
     );
 }
+
+#[test]
+fn parts_of_a_message_are_checked_where_they_stand() {
+    let message = |of: &str, text: &str| {
+        format!(
+            "Content-Type: multipart/mixed; boundary=b\nMIME-Version: 1.0\n\n--b\nContent-Type: {of}\n\n{text}\n--b--\n"
+        )
+    };
+    let first = |text: String| {
+        let mut found = found(&text).into_iter();
+        let first = found
+            .next()
+            .map(|(rule, line, column, ..)| (rule, line, column));
+        (first, found.next())
+    };
+    let of = |rule, line, column| (Some((rule, line, column)), None);
+    assert_eq!(
+        first(message("text/cloud-config", "#cloud-config\ntimezone: 7")),
+        of("cloud-init-type", 8, 11)
+    );
+    // The type is enough.
+    assert_eq!(
+        first(message("text/cloud-config", "timezone: UTC")),
+        (None, None)
+    );
+    assert_eq!(
+        first(message("text/cloud-config", "a: ["))
+            .0
+            .map(|(rule, ..)| rule),
+        Some("cloud-config-syntax")
+    );
+    assert_eq!(
+        first(message("text/plain", "hello")),
+        of("cloud-init-part", 7, 1)
+    );
+    assert_eq!(
+        first(message("text/x-own", "hello")),
+        of("cloud-init-part", 7, 1)
+    );
+    assert_eq!(
+        first(message("text/jinja2", "## template: jinja")),
+        of("cloud-init-unchecked", 7, 1)
+    );
+    let handled = message(
+        "text/part-handler",
+        "def list_types(): …\n--b\nContent-Type: text/x-own\n\nhello",
+    );
+    assert_eq!(first(handled), (None, None));
+    let encoded = "Content-Transfer-Encoding: base64\n\nI2Nsb3VkLWNvbmZpZwp0aW1lem9uZTogNwo=";
+    let encoded =
+        message("text/plain", encoded).replacen("\n\nContent-Transfer", "\nContent-Transfer", 1);
+    assert_eq!(first(encoded), of("cloud-init-type", 8, 1));
+}
