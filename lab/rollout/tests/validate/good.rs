@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rollout::validate::{Level, Report, Request, report, validate};
 
-use super::{folders, machines, project, write_assets};
+use super::{INITRD, folders, machines, project, write_assets};
 
 fn validated(folder: &Path) -> Report {
     let assets = tempfile::tempdir().unwrap();
