@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lab_model::scenario::Certificate;
 
-use super::programs::{ProgramError, file_error, run};
+use super::programs::{ProgramError, file_error, run, self_signed, to_der};
 
 /// Name of the initrd with the authority's certificate, below the assets.
 const INITRD: &str = "authority.cpio";
@@ -35,7 +35,10 @@ pub(super) fn authority(cell: &Path) -> PathBuf {
 
 /// Returns the service's identity in a cell's folder.
 pub(super) fn identity(cell: &Path) -> Identity {
-    let folder = folder(cell);
+    identity_in(&folder(cell))
+}
+
+fn identity_in(folder: &Path) -> Identity {
     Identity {
         certificate: folder.join("server.pem"),
         key: folder.join("server.key"),
@@ -60,11 +63,7 @@ pub(super) fn prepare(
         Certificate::Valid | Certificate::Expired | Certificate::OtherAddress => trusted.clone(),
     };
     issue(&issuer, kind, host, &folder)?;
-    let (pem, der) = (text(&trusted.certificate), text(&authority(cell)));
-    run(
-        "openssl",
-        &["x509", "-in", &pem, "-outform", "der", "-out", &der],
-    )?;
+    to_der(&trusted.certificate, &authority(cell))?;
     initrd(&trusted.certificate, assets, &folder)
 }
 
@@ -82,23 +81,8 @@ impl Authority {
             key: folder.join(format!("{name}.key")),
         };
         let subject = format!("/CN=Authority `{name}` of a run of the lab/");
-        let (certificate, key) = (text(&made.certificate), text(&made.key));
-        let request = [
-            "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256",
-        ];
-        let content = [
-            "-days",
-            "3650",
-            "-subj",
-            &subject,
-            "-addext",
-            "keyUsage=critical,keyCertSign",
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-        ];
-        run("openssl", &[&request[..], &content[..]].concat())?;
+        let extensions = ["-addext", "keyUsage=critical,keyCertSign"];
+        self_signed(&subject, &extensions, &made.key, &made.certificate)?;
         Ok(made)
     }
 }
@@ -125,7 +109,7 @@ fn issue(
          keyUsage=critical,digitalSignature,keyEncipherment\n"
     );
     fs::write(&extensions, lines).map_err(file_error(&extensions))?;
-    let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
+    let Identity { certificate, key } = identity_in(folder);
     let request = folder.join("server.csr");
     let [certificate, key, request] = [&certificate, &key, &request].map(|path| text(path));
     let subject = format!("/CN={address}/");

@@ -80,9 +80,7 @@ pub(super) fn prepare(
     if scenario.nodes.iter().any(|node| is_own(&node.secure_boot)) {
         let Pair { certificate, .. } = pair(places.cell, SigningKey::Own)?;
         let der = nvram::own_certificate(places.cell);
-        let (certificate, der) = (certificate.display().to_string(), der.display().to_string());
-        let arguments = ["x509", "-in", &certificate, "-outform", "der", "-out", &der];
-        run("openssl", &arguments)?;
+        to_der(&certificate, &der)?;
     }
     let folder = folder(places.cell);
     for program in &scenario.programs {
@@ -179,29 +177,39 @@ fn pair(cell: &Path, sign: SigningKey) -> Result<Pair, ProgramError> {
             }
             SigningKey::Own | SigningKey::Stranger => {
                 let subject = format!("/CN=Key `{name}` of a run of the lab/");
-                let certificate = certificate.display().to_string();
-                let request = [
-                    "req",
-                    "-new",
-                    "-x509",
-                    "-newkey",
-                    "rsa:2048",
-                    "-nodes",
-                    "-sha256",
-                    "-days",
-                    "3650",
-                    "-subj",
-                    &subject,
-                    "-keyout",
-                    &out,
-                    "-out",
-                    &certificate,
-                ];
-                run("openssl", &request)?;
+                self_signed(&subject, &[], &key, &certificate)?;
             }
         }
     }
     Ok(Pair { key, certificate })
+}
+
+/// Makes an RSA key and a certificate that it signs itself, in PEM; `extensions` are arguments of `openssl req`.
+///
+/// # Errors
+/// [`ProgramError`] if `openssl` fails.
+pub(super) fn self_signed(
+    subject: &str,
+    extensions: &[&str],
+    key: &Path,
+    certificate: &Path,
+) -> Result<(), ProgramError> {
+    let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
+    let request = [
+        "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "3650",
+    ];
+    let named = ["-subj", subject, "-keyout", &key, "-out", &certificate];
+    run("openssl", &[&request[..], &named, extensions].concat())
+}
+
+/// Writes a certificate in PEM as DER.
+///
+/// # Errors
+/// [`ProgramError`] if `openssl` fails.
+pub(super) fn to_der(certificate: &Path, der: &Path) -> Result<(), ProgramError> {
+    let (certificate, der) = (certificate.display().to_string(), der.display().to_string());
+    let arguments = ["x509", "-in", &certificate, "-outform", "der", "-out", &der];
+    run("openssl", &arguments)
 }
 
 /// Runs a program.
@@ -257,21 +265,7 @@ mod tests {
         if let Some(sign) = sign {
             let Pair { certificate, .. } = pair(folder.path(), sign).unwrap();
             let der = folder.path().join("der");
-            let (certificate, path) =
-                (certificate.display().to_string(), der.display().to_string());
-            run(
-                "openssl",
-                &[
-                    "x509",
-                    "-in",
-                    &certificate,
-                    "-outform",
-                    "der",
-                    "-out",
-                    &path,
-                ],
-            )
-            .unwrap();
+            to_der(&certificate, &der).unwrap();
             own = Signatures::of_certificates(MICROSOFT, &[&fs::read(der).unwrap()]);
         }
         let trust = Trust {
