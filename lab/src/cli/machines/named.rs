@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use lab_report::exit_code::ExitCode;
+
+use crate::cli::Folders;
+use crate::cli::error::{CliError, refuse};
+
 /// Scenarios by name, some of which were paths (`./netboot-tests`, `site/pxe`).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Selected {
@@ -25,6 +30,19 @@ pub(super) enum FolderError {
         "several folders of scenarios: {0} is in another folder than the previous path; run `lab` once for each folder"
     )]
     Several(String),
+}
+
+/// Replaces paths in `names` by names, and the folder of scenarios by the folder to which the paths lead.
+///
+/// # Errors
+/// [`CliError`] for paths that select no scenarios.
+pub(super) fn resolve(folders: &mut Folders, names: &mut Vec<String>) -> Result<(), CliError> {
+    let selected = selected(names).map_err(|why| refuse(ExitCode::NothingSelected, why))?;
+    if let Some(folder) = selected.folder {
+        folders.scenarios = folder;
+    }
+    *names = selected.names;
+    Ok(())
 }
 
 /// Reads names that contain a slash as paths: to one scenario, or to a folder of scenarios.

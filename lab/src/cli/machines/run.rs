@@ -14,12 +14,8 @@ use crate::cli::error::{CliError, refuse};
 
 /// Runs the units and returns the exit code.
 pub(super) async fn run(mut folders: Folders, mut arguments: RunArguments) -> ExitCode {
-    match named::selected(&arguments.names) {
-        Ok(selected) => {
-            folders.scenarios = selected.folder.unwrap_or(folders.scenarios);
-            arguments.names = selected.names;
-        }
-        Err(why) => return refuse(ExitCode::NothingSelected, why).tell(),
+    if let Err(refused) = named::resolve(&mut folders, &mut arguments.names) {
+        return refused.tell();
     }
     attempt(&folders, &arguments)
         .await
