@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lab_model::verdict::NodeVerdict;
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{DOCTYPE, html};
 use serde::{Deserialize, Serialize};
 
 use super::table::Colour;
@@ -181,14 +181,7 @@ impl Matrix {
         let markup = html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    meta http-equiv="Content-Security-Policy" content=(super::html::POLICY);
-                    title { "Firmware and boot programs" }
-                    style { (PreEscaped(super::html::STYLE)) }
-                }
+                (super::html::head("Firmware and boot programs"))
                 body { main {
                     h1 { "Firmware and boot programs" }
                     p { "Started " (self.started) ", on " (self.accelerator) "." }

@@ -23,16 +23,30 @@ mod tests;
 mod text;
 pub mod view;
 
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use view::Page;
 
 /// Style sheet; contains no output of machines.
-pub(crate) const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("style.css");
 
 /// Content security policy: only images of the run's folder may be loaded. Even if output of a machine were
 /// taken for markup, it could neither run nor send anything.
-pub(crate) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; base-uri 'none'; form-action 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; base-uri 'none'; form-action 'none'";
+
+/// Renders the head of a page: style, policy and title.
+pub(crate) fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta http-equiv="Content-Security-Policy" content=(POLICY);
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
+        }
+    }
+}
 
 /// Renders the page as HTML.
 #[must_use]
@@ -46,14 +60,7 @@ pub fn render(page: &Page) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { (sign) " run " (run.run_id) }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(&format!("{sign} run {}", run.run_id)))
             body {
                 (sequence::shapes())
                 main {
