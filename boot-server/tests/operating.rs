@@ -199,6 +199,15 @@ fn wait_for_event(server: &mut Server, file: &Path, wanted: &str) -> String {
     }
 }
 
+fn start_with_https(cert: &Path, key: &Path) -> Server {
+    let flags = [
+        "-web-ssl".to_owned(),
+        format!("-web-cert-file={}", cert.display()),
+        format!("-web-key-file={}", key.display()),
+    ];
+    start(&flags.each_ref().map(String::as_str))
+}
+
 #[test]
 fn https_is_spoken_with_the_certificate_and_a_renewed_one_after_sighup() {
     let folder = tempfile::tempdir().unwrap();
@@ -207,12 +216,7 @@ fn https_is_spoken_with_the_certificate_and_a_renewed_one_after_sighup() {
         folder.path().join("key.pem"),
     );
     make_certificate(&cert, &key, "first.test");
-    let flags = [
-        "-web-ssl".to_owned(),
-        format!("-web-cert-file={}", cert.display()),
-        format!("-web-key-file={}", key.display()),
-    ];
-    let mut server = start(&flags.each_ref().map(String::as_str));
+    let mut server = start_with_https(&cert, &key);
     let address = server.address("http");
     assert!(fetch_tls(address, "first.test", &cert).contains("#!ipxe"));
 
@@ -236,12 +240,7 @@ fn https_is_spoken_with_firmware_that_has_no_elliptic_curves() {
         folder.path().join("key.pem"),
     );
     make_certificate_with(&["rsa:2048"], &cert, &key, "firmware.test");
-    let flags = [
-        "-web-ssl".to_owned(),
-        format!("-web-cert-file={}", cert.display()),
-        format!("-web-key-file={}", key.display()),
-    ];
-    let mut server = start(&flags.each_ref().map(String::as_str));
+    let mut server = start_with_https(&cert, &key);
     let address = server.address("http");
     for suite in ["DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-AES128-GCM-SHA256"] {
         let only = ["--tls-max", "1.2", "--ciphers", suite];

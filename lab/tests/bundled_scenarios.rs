@@ -11,7 +11,7 @@ use boot_server_catalog::snapshot::{Folder, Snapshot};
 use lab_model::scenario::{DataCheck, Firmware, MatchedBy, Scenario, load_all};
 use rollout::expected::{ExpectedState, System};
 use rollout::inventory::{Inventory, Machine};
-use rollout::plan::plan;
+use rollout::plan::{Plan, plan};
 
 fn bundled() -> Vec<Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
@@ -124,14 +124,8 @@ fn what_they_expect_is_literal() {
     }
 }
 
-/// No run of CI boots these machines: their image needs packages from the network.
-#[test]
-fn cloud_init_has_a_machine_for_each_kind_of_user_data() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/systems/cloud-init");
-    let scenario = Scenario::load(&folder).unwrap();
-    assert_eq!(scenario.firmware, [Firmware::Bios, Firmware::Uefi]);
-    let (snapshot, problems) = Snapshot::load(&Source::of(scenario.data_dir()));
-    assert_eq!(problems, []);
+/// Returns what the machines of a scenario would be served.
+fn planned(scenario: &Scenario, snapshot: &Snapshot) -> Plan {
     let machines = scenario.nodes.iter().map(|node| Machine {
         name: node.name.clone(),
         macs: vec![node.mac.to_string()],
@@ -141,7 +135,18 @@ fn cloud_init_has_a_machine_for_each_kind_of_user_data() {
     let inventory = Inventory {
         machines: machines.collect(),
     };
-    let plan = plan(&snapshot, &inventory);
+    plan(snapshot, &inventory)
+}
+
+/// No run of CI boots these machines: their image needs packages from the network.
+#[test]
+fn cloud_init_has_a_machine_for_each_kind_of_user_data() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/systems/cloud-init");
+    let scenario = Scenario::load(&folder).unwrap();
+    assert_eq!(scenario.firmware, [Firmware::Bios, Firmware::Uefi]);
+    let (snapshot, problems) = Snapshot::load(&Source::of(scenario.data_dir()));
+    assert_eq!(problems, []);
+    let plan = planned(&scenario, &snapshot);
     let mut kinds = Vec::new();
     for (node, machine) in scenario.nodes.iter().zip(&plan.machines) {
         let booted = machine.outcome.as_ref().unwrap();
@@ -181,16 +186,7 @@ fn butane_serves_what_its_machines_expect_in_versions_that_the_stand_in_reads() 
     };
     let (snapshot, problems) = Snapshot::load(&source);
     assert_eq!(problems, []);
-    let machines = scenario.nodes.iter().map(|node| Machine {
-        name: node.name.clone(),
-        macs: vec![node.mac.to_string()],
-        uuid: Some(node.uuid.to_string()),
-        ..Machine::default()
-    });
-    let inventory = Inventory {
-        machines: machines.collect(),
-    };
-    let plan = plan(&snapshot, &inventory);
+    let plan = planned(scenario, &snapshot);
     let mut versions = Vec::new();
     let mut compared = 0;
     for (node, machine) in scenario.nodes.iter().zip(&plan.machines) {
