@@ -53,7 +53,7 @@ struct Machine<'a> {
 struct Seed<'a> {
     option: &'a str,
     url: &'a str,
-    /// By the names that cloud-init appends to the URL.
+    /// Files of the seed, by the names that cloud-init appends to the URL.
     files: BTreeMap<&'static str, Served<'a>>,
 }
 

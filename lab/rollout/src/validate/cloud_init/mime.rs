@@ -58,7 +58,7 @@ const OTHERS: [&str; 16] = [
     "application/x-gzip-compressed",
 ];
 
-/// Returns the parts of a message; `None` for a text that is no message.
+/// Returns the parts of a message; `None` for text that is not a message.
 pub(super) fn parts(text: &str) -> Option<Vec<Part>> {
     let message = MessageParser::default().parse(text)?;
     let of_content = |part: &&MessagePart<'_>| {

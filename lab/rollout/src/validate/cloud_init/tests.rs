@@ -1,4 +1,4 @@
-//! Tests of what is told about the user-data of a seed.
+//! Tests of the findings about a seed's user-data.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Errors of the validator as violations: what no alternative fits is told by the alternative that fits best.
+//! Conversion of the validator's errors to violations. A value that fits no alternative is reported by the errors of the
+//! alternative that fits best.
 
 use boon::{ErrorKind, InstanceLocation, InstanceToken, ValidationError};
 use serde_json::Value;
