@@ -108,7 +108,7 @@ pub fn render(spec: &DomainSpec<'_>) -> String {
             acpi: (),
             apic: (),
             // libvirt adds it by itself only to firmware that it chooses.
-            smm: (spec.has_secure_boot && spec.code.is_some()).then_some(SmmXml { state: "on" }),
+            smm: (spec.has_secure_boot && code(spec).is_some()).then_some(SmmXml { state: "on" }),
             tcg: (!kvm).then_some(TcgXml {
                 tb_cache: MemoryXml {
                     unit: "MiB",
@@ -149,8 +149,14 @@ fn sysinfo<'a>(spec: &DomainSpec<'a>) -> Vec<SysinfoXml<'a>> {
     sysinfo
 }
 
+/// Returns the code of a package's UEFI firmware; a scenario that names one may have BIOS machines, too.
+fn code<'a>(spec: &DomainSpec<'a>) -> Option<&'a Path> {
+    spec.code.filter(|_| spec.firmware.is_uefi())
+}
+
 fn os<'a>(uefi: bool, spec: &DomainSpec<'a>) -> OsXml<'a> {
     let feature = |name, enabled| FirmwareFeatureXml { name, enabled };
+    let code = code(spec);
     // By default libvirt chooses the Secure Boot build, which refuses unsigned iPXE.
     let features = match spec.has_secure_boot {
         false => vec![feature("secure-boot", "no")],
@@ -160,15 +166,14 @@ fn os<'a>(uefi: bool, spec: &DomainSpec<'a>) -> OsXml<'a> {
         ],
     };
     OsXml {
-        firmware: (uefi && spec.code.is_none()).then_some("efi"),
+        firmware: (uefi && code.is_none()).then_some("efi"),
         kind: OsTypeXml {
             arch: "x86_64",
             machine: "q35",
             kind: "hvm",
         },
-        firmware_features: (uefi && spec.code.is_none())
-            .then_some(FirmwareXml { feature: features }),
-        loader: spec.code.map(|code| LoaderXml {
+        firmware_features: (uefi && code.is_none()).then_some(FirmwareXml { feature: features }),
+        loader: code.map(|code| LoaderXml {
             readonly: "yes",
             secure: if spec.has_secure_boot { "yes" } else { "no" },
             kind: "pflash",
@@ -359,6 +364,20 @@ mod tests {
     #[test]
     fn a_bios_machine_boots_from_qemus_ipxe_rom() {
         insta::assert_snapshot!(render(&spec(Firmware::Bios, Accelerator::Tcg)));
+    }
+
+    #[test]
+    fn code_of_uefi_firmware_is_only_for_uefi_machines() {
+        let with_code = |firmware| {
+            let code = Some(Path::new("/cache/OVMF_CODE_4M.fd"));
+            let spec = spec(firmware, Accelerator::Tcg);
+            render(&DomainSpec { code, ..spec })
+        };
+        let bios = render(&spec(Firmware::Bios, Accelerator::Tcg));
+        assert_eq!(with_code(Firmware::Bios), bios);
+        let uefi = with_code(Firmware::Uefi);
+        let loader = "<loader readonly=\"yes\" secure=\"no\" type=\"pflash\">/cache/OVMF_CODE_4M.fd</loader>";
+        assert!(uefi.lines().any(|line| line.trim() == loader), "{uefi}");
     }
 
     #[test]
